@@ -1,0 +1,45 @@
+"""A question and some texts in; out, for each text, how relevant it is, which sentences answer, and with which words.
+
+The contract first; then `trained.TrainedReader`, the default: one MiniLM cross-encoder with several heads, trained by
+this project (models/trained/reader); and `overlap.OverlapReader`, which needs no training: sentence scores from the
+embedder, word weights and answer type.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from rag.types import Span
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What the reader makes of one text. Spans are code points of that text.
+
+    All scores are logits: higher is better, comparable across the texts of one call. `sentences` are the evidence
+    candidates in text order, each with its score. `best` is the short answer's span, with `best_score`; `null` is the
+    score of 'this text does not hold the answer', so that `best_score - null > 0` leans to yes.
+    """
+
+    relevance: float
+    sentences: tuple[tuple[Span, float], ...]
+    best: Span | None
+    best_score: float
+    null: float
+
+
+class Reader(Protocol):
+    """Reads texts with a question in mind.
+
+    Laws (tests/laws): one reading per text, in order; scores are comparable across the texts of one call; every span
+    lies in its text; a text of any length is read to its end.
+    """
+
+    name: str
+    fingerprint: str
+
+    def read(self, question: str, texts: Sequence[str]) -> list[Reading]:
+        """One `Reading` per text."""
+        ...

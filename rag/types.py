@@ -1,0 +1,327 @@
+"""The nouns of the house: everything that travels between rooms, frozen.
+
+A question walks `Hit -> Evidence -> Citation -> Claim -> Answer`; a document walks `Document -> Passage`.
+Positions are half-open ranges of Unicode code points. `span` is always a place in a document, `at` always a place in
+an answer. A quote is never searched for: it is sliced, `document.text[span.start:span.end]`, and a `Citation` can
+only be cut from its document, so that it is true by construction.
+
+Standard library only: this is the ground floor.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any, Literal
+
+__all__ = [
+    "Answer",
+    "Citation",
+    "Claim",
+    "Document",
+    "Event",
+    "Evidence",
+    "Found",
+    "Hit",
+    "Mark",
+    "Message",
+    "Origin",
+    "Outcome",
+    "Passage",
+    "Quoted",
+    "Source",
+    "Span",
+    "Trace",
+    "Verdict",
+    "Wrote",
+]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Span:
+    """Half-open range of Unicode code points: `text[start:end]`.
+
+    >>> Span(2, 4).of("abcdef")
+    'cd'
+    """
+
+    start: int
+    end: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.start <= self.end:
+            raise ValueError(f"a span needs 0 <= start <= end, got {self.start}, {self.end}")
+
+    def __len__(self) -> int:
+        return self.end - self.start
+
+    def __contains__(self, other: object) -> bool:
+        return isinstance(other, Span) and self.start <= other.start and other.end <= self.end
+
+    def of(self, text: str) -> str:
+        """The characters of `text` in this span."""
+        return text[self.start : self.end]
+
+    def shift(self, by: int) -> Span:
+        """The same range, `by` code points further on."""
+        return Span(self.start + by, self.end + by)
+
+    def overlaps(self, other: Span) -> bool:
+        """True if the two share at least one character."""
+        return self.start < other.end and other.start < self.end
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a text lives. `uri` names the place, `id` is derived from it and stays the same for the same place."""
+
+    id: str
+    uri: str
+    title: str
+    media_type: str = "text/plain"
+
+    @staticmethod
+    def at(uri: str, title: str, media_type: str = "text/plain") -> Source:
+        """The source at `uri`; its id is the first 16 hex digits of the sha256 of the uri."""
+        digest = hashlib.sha256(uri.encode("utf-8", "surrogatepass")).hexdigest()
+        return Source(digest[:16], uri, title, media_type)
+
+
+MarkKind = Literal["page", "heading", "row", "message"]
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A named stretch of a document: the page, the section under a heading, the row. `level` is the heading's depth."""
+
+    span: Span
+    kind: MarkKind
+    label: str
+    level: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A text and where it came from. `text` is canonical and final: every span in the house points into it."""
+
+    source: Source
+    text: str
+    marks: tuple[Mark, ...] = ()
+
+    def heading(self, span: Span) -> str:
+        """The headings over `span`, outermost first, joined by ' > '; '' if there are none."""
+        over = [m for m in self.marks if m.kind == "heading" and m.span.start <= span.start < m.span.end]
+        return " > ".join(m.label for m in sorted(over, key=lambda m: (m.level, m.span.start)))
+
+    def where(self, span: Span) -> str:
+        """How a person finds `span`: 'p. 3 - Refunds', or 'line 12' where the document has no marks."""
+        parts = [m.label for m in self.marks if m.kind != "heading" and m.span.start <= span.start < m.span.end]
+        parts += [heading] if (heading := self.heading(span)) else []
+        return " - ".join(parts) or f"line {self.text.count(chr(10), 0, span.start) + 1}"
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A stretch of a document, the unit of retrieval. Made by `Passage.cut`, so `text` *is* `document.text[span]`."""
+
+    source: Source
+    span: Span
+    text: str
+    heading: str = ""
+
+    def __post_init__(self) -> None:
+        if len(self.text) != len(self.span):
+            raise ValueError(f"a passage of {len(self.text)} characters cannot fill {self.span}")
+
+    @staticmethod
+    def cut(document: Document, span: Span) -> Passage:
+        """The passage at `span` of `document`. Raises ValueError if the span leaves the text."""
+        if span.end > len(document.text):
+            raise ValueError(f"{span} leaves a document of {len(document.text)} characters")
+        return Passage(document.source, span, span.of(document.text), document.heading(span))
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A retrieved passage. `score`: higher is better, comparable only inside one list. `ranks`: 1-based, by retriever."""
+
+    passage: Passage
+    score: float
+    ranks: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """A sentence of a hit. `support`: calibrated chance in [0, 1] that it answers; `answer`: the short answer in it."""
+
+    hit: Hit
+    span: Span
+    support: float
+    answer: Span | None = None
+
+    @property
+    def text(self) -> str:
+        """The sentence, cut from its passage."""
+        return self.span.shift(-self.hit.passage.span.start).of(self.hit.passage.text)
+
+
+@dataclass(frozen=True, slots=True)
+class Citation:
+    """A quote that is really there: `quote == document.text[span.start:span.end]`, character for character.
+
+    `where` is for people ('p. 3 - Refunds'); `answer` is the short answer inside the quote, if one was found.
+    """
+
+    source: Source
+    span: Span
+    quote: str
+    where: str
+    answer: Span | None = None
+
+    def __post_init__(self) -> None:
+        if not self.quote or len(self.quote) != len(self.span):
+            raise ValueError(f"a quote of {len(self.quote)} characters cannot fill {self.span}")
+        if self.answer is not None and self.answer not in self.span:
+            raise ValueError(f"the short answer {self.answer} lies outside the quote {self.span}")
+
+    @staticmethod
+    def cut(document: Document, span: Span, answer: Span | None = None) -> Citation:
+        """The citation of `span` of `document`, sliced from it. Raises ValueError if the span leaves the text."""
+        quote = span.of(document.text)
+        return Citation(document.source, span, quote, document.where(span), answer)
+
+    def holds_in(self, document: Document) -> bool:
+        """True if the quote still stands at its place: the check behind every display, reload and export."""
+        return document.source.id == self.source.id and self.span.of(document.text) == self.quote
+
+
+class Verdict(StrEnum):
+    """What the judge says of one claim and its quotes."""
+
+    SUPPORTED = "supported"
+    PARTIAL = "partial"
+    UNSUPPORTED = "unsupported"
+
+
+class Origin(StrEnum):
+    """Whose words a claim is in: the model's own wording, or the document's (a quote)."""
+
+    MODEL = "model"
+    QUOTE = "quote"
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One sentence of an answer: `at` is its place in `Answer.text`."""
+
+    at: Span
+    citations: tuple[Citation, ...]
+    verdict: Verdict
+    origin: Origin = Origin.MODEL
+
+
+class Outcome(StrEnum):
+    """How a question ended. Not answering is an outcome, never an exception."""
+
+    ANSWERED = "answered"
+    CLOSEST = "closest"  # the nearest passages, not a confirmed answer
+    NOTHING = "nothing"
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """How an answer came about: enough to repeat it.
+
+    `prompt` is the exact text given to the model, `draft` all that it wrote, `withheld` the claims that failed with the
+    reason; `fingerprints` of models and index; `signals` behind the outcome; `seconds` per step.
+    """
+
+    query: str = ""
+    prompt: str = ""
+    draft: str = ""
+    withheld: tuple[tuple[str, str], ...] = ()
+    signals: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    confidence: float = 0.0
+    fingerprints: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    seconds: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the documents say, claim by claim, or an honest outcome that they do not."""
+
+    question: str
+    text: str
+    claims: tuple[Claim, ...]
+    evidence: tuple[Evidence, ...]
+    outcome: Outcome
+    trace: Trace = field(default_factory=Trace)
+
+    def __post_init__(self) -> None:
+        for claim in self.claims:
+            if claim.at.end > len(self.text):
+                raise ValueError(f"a claim at {claim.at} leaves an answer of {len(self.text)} characters")
+
+    @property
+    def citations(self) -> tuple[Citation, ...]:
+        """Each citation once, in the order in which the answer uses them; number `[n]` is position n, from 1."""
+        return tuple(dict.fromkeys(c for claim in self.claims for c in claim.citations))
+
+    def __iter__(self) -> Iterator[tuple[str, Claim]]:
+        """Each claim with its words: `for words, claim in answer`."""
+        return ((claim.at.of(self.text), claim) for claim in self.claims)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Event: retrieval is done."""
+
+    hits: tuple[Hit, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Quoted:
+    """Event: the first verified quotes, before the LLM has said a word."""
+
+    citations: tuple[Citation, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Wrote:
+    """Event: a piece of the answer that holds and may be shown."""
+
+    text: str
+
+
+Event = Found | Quoted | Wrote | Answer
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn of a prompt. `content` is data: an LLM must never let it become control tokens."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+def to_json(value: Any) -> Any:
+    """Any noun as plain JSON types; the one form in which citations leave by every door.
+
+    >>> to_json(Span(1, 2))
+    {'start': 1, 'end': 2}
+    """
+    if isinstance(value, StrEnum):
+        return value.value
+    if isinstance(value, Mapping):
+        return {str(k): to_json(v) for k, v in value.items()}
+    if isinstance(value, tuple | list):
+        return [to_json(v) for v in value]
+    if hasattr(value, "__dataclass_fields__"):
+        plain = {name: to_json(getattr(value, name)) for name in value.__dataclass_fields__}
+        if isinstance(value, Answer):
+            plain["citations"] = to_json(value.citations)
+        return plain
+    return value

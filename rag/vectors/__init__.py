@@ -1,0 +1,48 @@
+"""Vectors in, nearest ids out.
+
+The contract first; then `exact.ExactIndex`, brute force in NumPy and the measure of every other one, and
+`faiss.FaissIndex`, the default.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ids = NDArray[np.int64]
+Cosines = NDArray[np.float32]
+Vectors = NDArray[np.float32]
+
+
+class VectorIndex(Protocol):
+    """Finds the stored vectors nearest to a query.
+
+    Laws (tests/laws): cosines lie in [-1, 1], best first, ties by id; scaling the query changes nothing; adding an id
+    again replaces it; k > n gives n; save and load change nothing; agrees with `exact.ExactIndex`. Searching while
+    another thread adds is safe.
+    """
+
+    dim: int
+
+    def __len__(self) -> int:
+        """How many vectors are stored."""
+        ...
+
+    def add(self, ids: Sequence[int], vectors: Vectors) -> None:
+        """Store float32 (len(ids), dim), each row under its id. Raises ValueError on a wrong shape, NaN or a zero row."""
+        ...
+
+    def remove(self, ids: Sequence[int]) -> None:
+        """Forget these ids; unknown ones are passed over."""
+        ...
+
+    def search(self, vectors: Vectors, k: int) -> tuple[Ids, Cosines]:
+        """The k nearest of each query: ids and cosines, each (queries, min(k, len(self)))."""
+        ...
+
+    def to_bytes(self) -> bytes:
+        """The whole index, for a snapshot."""
+        ...
