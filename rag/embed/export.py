@@ -32,7 +32,9 @@ def export(folder: Path) -> bytes:
 
     config = json.loads((folder / "config.json").read_text("utf-8"))
     if config.get("model_type") != "bert" or config.get("hidden_act") != "gelu":
-        raise ModelError(f"{folder} is a {config.get('model_type')!r} model; only BERT can be exported", "use --runtime torch")
+        raise ModelError(
+            f"{folder} is a {config.get('model_type')!r} model; only BERT can be exported", "use --runtime torch"
+        )
     graph = _Graph(load_file(folder / "model.safetensors"), float(config["layer_norm_eps"]))
     hidden = graph.embeddings()
     for layer in range(int(config["num_hidden_layers"])):
@@ -74,10 +76,17 @@ class _Graph:
 
     def embeddings(self) -> str:
         """Word + position + segment 0, normalised. The segment's row joins the positions: it is the same for all."""
-        positions = self.weights["embeddings.position_embeddings.weight"] + self.weights["embeddings.token_type_embeddings.weight"][0]
+        positions = (
+            self.weights["embeddings.position_embeddings.weight"]
+            + self.weights["embeddings.token_type_embeddings.weight"][0]
+        )
         self.add("Gather", [self.weight("embeddings.word_embeddings.weight"), "ids"], "words")
         self.add("Shape", ["ids"], "tokens", start=1, end=2)
-        self.add("Slice", [self.constant("positions", positions), self.constant("zero", np.zeros(1, np.int64)), "tokens", "zero"], "places")
+        self.add(
+            "Slice",
+            [self.constant("positions", positions), self.constant("zero", np.zeros(1, np.int64)), "tokens", "zero"],
+            "places",
+        )
         self.add("Add", ["words", "places"], "placed")
         norm = [self.weight("embeddings.LayerNorm.weight"), self.weight("embeddings.LayerNorm.bias")]
         return self.add("LayerNormalization", ["placed", *norm], "embedded", axis=-1, epsilon=self.epsilon)
@@ -87,7 +96,12 @@ class _Graph:
         names = [at + "attention.self." + part for part in ("query", "key", "value")]
         packed = np.concatenate([self.weights[n + ".weight"].T for n in names], axis=1)
         bias = np.concatenate([self.weights[n + ".bias"] for n in names])
-        inputs = [x, self.constant(at + "qkv", np.ascontiguousarray(packed)), self.constant(at + "qkv.bias", bias), "mask32"]
+        inputs = [
+            x,
+            self.constant(at + "qkv", np.ascontiguousarray(packed)),
+            self.constant(at + "qkv.bias", bias),
+            "mask32",
+        ]
         seen = self.add("Attention", inputs, at + "attended", _FUSED, num_heads=heads)
         out = at + "attention.output."
         y = self.skip_norm(self.dense(seen, out, "dense"), x, out + "LayerNorm", out + "dense.bias", out + "normed")

@@ -23,7 +23,9 @@ class SentenceEmbedder:
         try:
             self._model = SentenceTransformer(str(folder), device="cpu", local_files_only=True)
         except (OSError, ValueError) as e:
-            raise ModelError(f"{folder} is no sentence-transformers model: {e}", "name a folder with modules.json") from e
+            raise ModelError(
+                f"{folder} is no sentence-transformers model: {e}", "name a folder with modules.json"
+            ) from e
         self.name, self.fingerprint = name, fingerprint
         dim, window = self._model.get_sentence_embedding_dimension(), self._model.get_max_seq_length()
         if dim is None or window is None:
@@ -55,5 +57,7 @@ class SentenceEmbedder:
             return np.empty((0, self.dim), np.float32)
         for text, tokens in zip(texts, self.lengths(full), strict=True):
             if tokens + 2 > self.window:
-                raise TextTooLong(f"a text of {tokens} tokens is over the {self.window} that {self.name} reads: {text[:60]!r}...")
+                raise TextTooLong(
+                    f"a text of {tokens} tokens is over the {self.window} that {self.name} reads: {text[:60]!r}..."
+                )
         return np.asarray(self._model.encode(full, normalize_embeddings=True, show_progress_bar=False), np.float32)

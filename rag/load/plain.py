@@ -1,0 +1,45 @@
+"""Plain text: only its encoding has to be found."""
+
+from __future__ import annotations
+
+import codecs
+
+from rag.errors import DocumentError
+from rag.load import Parsed, clean
+
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16, whose mark it begins with
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+
+
+def parse(data: bytes) -> Parsed:
+    """Text in any encoding; no title, no marks."""
+    return "", clean(decode(data)), ()
+
+
+def decode(data: bytes) -> str:
+    """Byte order mark, then strict UTF-8, then the likeliest other encoding. Raises DocumentError on binary data.
+
+    >>> decode("Zürich".encode("latin-1"))
+    'Zürich'
+    """
+    for mark, encoding in _MARKS:
+        if data.startswith(mark):
+            return data.decode(encoding, "replace")
+    if b"\x00" in data[:4096]:
+        raise DocumentError("it is binary, not text", "check what kind of file it is")
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        pass
+    from charset_normalizer import from_bytes
+
+    # Western Europe first: on a short text the detector's statistics are worth less than what is common.
+    best = from_bytes(data, cp_isolation=["cp1252", "latin_1"]).best() or from_bytes(data).best()
+    if best is None:
+        raise DocumentError("its text encoding cannot be told", "save it as UTF-8")
+    return str(best)
