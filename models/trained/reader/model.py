@@ -1,0 +1,126 @@
+"""The reader's network: a small BERT (MiniLM-L6) with three heads, and the one loss they share.
+
+    `[CLS] question [SEP] passage [SEP]`  ->  per token: start, end, evidence;  per pair: span bias, relevance
+
+Every head is normalised in the same way: one softmax over all candidates of all passages of a question (spans,
+sentences, passages) and one null whose score is fixed at 0. So scores are log-odds against "nothing here answers" and
+may be compared across passages and calls (Clark & Gardner 2018 showed why per-passage softmaxes may not).
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+LAYERS, HIDDEN, HEADS, INNER, VOCAB, POSITIONS = 6, 384, 12, 1536, 30522, 512
+LONGEST = 30  # tokens of a short answer
+NOTHING = -1e4  # the score of what may not be chosen; finite, so that logsumexp has a gradient
+
+
+class Layer(nn.Module):
+    """One transformer layer, attention written out: on CPUs with bfloat16 it is faster than the fused kernel."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.qkv = nn.Linear(HIDDEN, 3 * HIDDEN)
+        self.out = nn.Linear(HIDDEN, HIDDEN)
+        self.norm1 = nn.LayerNorm(HIDDEN, eps=1e-12)
+        self.up = nn.Linear(HIDDEN, INNER)
+        self.down = nn.Linear(INNER, HIDDEN)
+        self.norm2 = nn.LayerNorm(HIDDEN, eps=1e-12)
+
+    def forward(self, x: Tensor, bias: Tensor) -> Tensor:
+        pairs, tokens = x.shape[0], x.shape[1]
+        qkv = self.qkv(x).view(pairs, tokens, 3, HEADS, HIDDEN // HEADS).permute(2, 0, 3, 1, 4)
+        weights = (qkv[0] @ qkv[1].transpose(-1, -2)) * (1 / math.sqrt(HIDDEN // HEADS)) + bias
+        mixed = (weights.softmax(-1).to(qkv.dtype) @ qkv[2]).transpose(1, 2).reshape(pairs, tokens, HIDDEN)
+        x = self.norm1(x + self.out(mixed))
+        return self.norm2(x + self.down(F.gelu(self.up(x))))
+
+
+class Reader(nn.Module):
+    """ids, types, mask (pairs, tokens) -> tokens (pairs, tokens, 3): start, end, evidence; pair (pairs, 2)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words = nn.Embedding(VOCAB, HIDDEN)
+        self.positions = nn.Embedding(POSITIONS, HIDDEN)
+        self.types = nn.Embedding(2, HIDDEN)
+        self.norm = nn.LayerNorm(HIDDEN, eps=1e-12)
+        self.layers = nn.ModuleList(Layer() for _ in range(LAYERS))
+        self.token_head = nn.Linear(HIDDEN, 3)
+        self.pair_head = nn.Sequential(nn.Linear(HIDDEN, HIDDEN), nn.Tanh(), nn.Linear(HIDDEN, 2))
+
+    def embed(self, ids: Tensor) -> Tensor:
+        """Word vectors; the export overrides this with an int8 table."""
+        return self.words(ids)
+
+    def forward(self, ids: Tensor, types: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        x = self.norm(self.embed(ids) + self.positions.weight[: ids.shape[1]] + self.types(types))
+        bias = ((1.0 - mask.to(x.dtype)) * NOTHING)[:, None, None, :]
+        for layer in self.layers:
+            x = layer(x, bias)
+        return self.token_head(x), self.pair_head(x[:, 0])
+
+
+def load_minilm(model: Reader, path: Path) -> None:
+    """Fill the encoder from a safetensors file in BERT's naming. The heads keep their random start."""
+    from safetensors.torch import load_file
+
+    raw = {k.removeprefix("bert."): v.float() for k, v in load_file(path).items()}
+    names = {"words": "word_embeddings", "positions": "position_embeddings", "types": "token_type_embeddings"}
+    state = {f"{ours}.weight": raw[f"embeddings.{theirs}.weight"] for ours, theirs in names.items()}
+    state |= {f"norm.{p}": raw[f"embeddings.LayerNorm.{p}"] for p in ("weight", "bias")}
+    parts = {"out": "attention.output.dense", "norm1": "attention.output.LayerNorm", "up": "intermediate.dense",
+             "down": "output.dense", "norm2": "output.LayerNorm"}  # fmt: skip
+    for n in range(LAYERS):
+        for p in ("weight", "bias"):
+            stem = f"encoder.layer.{n}"
+            state[f"layers.{n}.qkv.{p}"] = torch.cat(
+                [raw[f"{stem}.attention.self.{x}.{p}"] for x in ("query", "key", "value")]
+            )
+            state |= {f"layers.{n}.{ours}.{p}": raw[f"{stem}.{theirs}.{p}"] for ours, theirs in parts.items()}
+    missing, unexpected = model.load_state_dict(state, strict=False)
+    if unexpected or any("head" not in name for name in missing):
+        raise ValueError(f"not a MiniLM-L6: missing {missing}, unexpected {unexpected}")
+
+
+def span_scores(tokens: Tensor, pair: Tensor, inside: Tensor) -> Tensor:
+    """Scores of all spans, (pairs, tokens, LONGEST): [p, i, d] is the span from token i to i + d of pair p.
+
+    `inside` (pairs, tokens) is 1 on passage tokens; spans that leave the passage score NOTHING.
+    """
+    start, end = tokens[..., 0].float(), tokens[..., 1].float()
+    allowed = F.pad(inside.float(), (0, LONGEST - 1)).unfold(1, LONGEST, 1) * inside.float()[:, :, None]
+    ends = F.pad(end, (0, LONGEST - 1)).unfold(1, LONGEST, 1)
+    scores = start[:, :, None] + ends + pair[:, 0].float()[:, None, None]
+    return torch.where(allowed > 0, scores, torch.full_like(scores, NOTHING))
+
+
+def sentence_scores(tokens: Tensor, owner: Tensor, count: int) -> Tensor:
+    """Mean evidence logit of each sentence, (pairs, count). `owner` names each token's sentence, -1 for none."""
+    slots = torch.where(owner < 0, torch.full_like(owner, count), owner)
+    shape = (owner.shape[0], count + 1)
+    total = torch.zeros(shape, device=tokens.device).scatter_add(1, slots, tokens[..., 2].float())
+    size = torch.zeros(shape, device=tokens.device).scatter_add(1, slots, torch.ones_like(slots, dtype=torch.float))
+    means = total / size.clamp(min=1)
+    return torch.where(size > 0, means, torch.full_like(means, NOTHING))[:, :count]
+
+
+def group_nll(every: Tensor, gold: Tensor, groups: Tensor) -> Tensor:
+    """-log(gold mass) per group of pairs, (groups,). `every`, `gold`: logsumexp per pair of all and of gold candidates.
+
+    `groups` (groups, most) lists pair numbers, -1 for padding. A group without gold must choose the null, score 0.
+    """
+    padding = groups < 0
+    every = every[groups.clamp(min=0)].masked_fill(padding, NOTHING)
+    gold = gold[groups.clamp(min=0)].masked_fill(padding, NOTHING)
+    null = torch.zeros_like(every[:, :1])
+    total = torch.cat([every, null], 1).logsumexp(1)
+    right = gold.logsumexp(1)
+    answerable = right > NOTHING / 2
+    return total - torch.where(answerable, right, torch.zeros_like(right))
