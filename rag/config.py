@@ -35,6 +35,13 @@ def _text(default: str, says: str, *choices: str) -> Any:
 
 
 @dataclass(frozen=True, slots=True)
+class IndexConfig:
+    """Where the index is."""
+
+    folder: str = _text("index", "of the index")
+
+
+@dataclass(frozen=True, slots=True)
 class SplitConfig:
     """How documents are cut into passages."""
 
@@ -107,6 +114,7 @@ class ModelsConfig:
 class Config:
     """All settings, one section per room."""
 
+    index: IndexConfig = IndexConfig()
     split: SplitConfig = SplitConfig()
     embed: EmbedConfig = EmbedConfig()
     retrieve: RetrieveConfig = RetrieveConfig()

@@ -235,14 +235,17 @@ class Outcome(StrEnum):
 class Trace:
     """How an answer came about: enough to repeat it.
 
-    `prompt` is the exact text given to the model, `draft` all that it wrote, `withheld` the claims that failed with the
-    reason; `fingerprints` of models and index; `signals` behind the outcome; `seconds` per step.
+    `query` is what was searched with (a follow-up is not its question); `prompt` the exact text given to the model,
+    `draft` all that it wrote, `withheld` the claims that failed, each with the reason; `trouble` what kept the model
+    from writing; `signals` and `confidence` in [0, 1] behind the outcome; `fingerprints` of models and index; `seconds`
+    per step.
     """
 
     query: str = ""
     prompt: str = ""
     draft: str = ""
     withheld: tuple[tuple[str, str], ...] = ()
+    trouble: str = ""
     signals: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     confidence: float = 0.0
     fingerprints: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
