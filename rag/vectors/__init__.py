@@ -32,15 +32,26 @@ class VectorIndex(Protocol):
         ...
 
     def add(self, ids: Sequence[int], vectors: Vectors) -> None:
-        """Store float32 (len(ids), dim), each row under its id. Raises ValueError on a wrong shape, NaN or a zero row."""
+        """Store float32 (len(ids), dim), each row under its id. Raises ValueError on a wrong shape, NaN, a zero row."""
         ...
 
     def remove(self, ids: Sequence[int]) -> None:
         """Forget these ids; unknown ones are passed over."""
         ...
 
-    def search(self, vectors: Vectors, k: int) -> tuple[Ids, Cosines]:
-        """The k nearest of each query: ids and cosines, each (queries, min(k, len(self)))."""
+    def search(self, vectors: Vectors, k: int, among: Ids | None = None) -> tuple[Ids, Cosines]:
+        """The k nearest of each query: ids and cosines, each (queries, min(k, len(self))); with `among`, of these ids.
+
+        Raises ValueError when k < 1, and for queries on a wrong shape, NaN or a zero row.
+        """
+        ...
+
+    def ids(self) -> Ids:
+        """All ids, ascending."""
+        ...
+
+    def rows(self, ids: Ids) -> Vectors:
+        """The stored rows, of length 1, under these ids. Raises KeyError if one is unknown."""
         ...
 
     def to_bytes(self) -> bytes:

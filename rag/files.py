@@ -1,0 +1,97 @@
+"""Bytes onto the disk, whole or not at all.
+
+What a keeper promises rests on three things: a file that is either the old one or the new one, a name for its exact
+bytes, and a lock that two processes cannot both hold. Standard library only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+from contextlib import suppress
+from pathlib import Path
+
+__all__ = ["TMP", "Lock", "atomic_write", "is_locked", "sha256", "sync_folder"]
+
+TMP = "tmp-"
+"""How the name of an unfinished file begins. Whoever holds the folder's lock may delete such files."""
+
+
+def sha256(path: Path) -> str:
+    """The sha256 of a file's bytes, 64 hex digits; read in pieces, so that size does not matter."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def atomic_write(path: Path, data: bytes | memoryview) -> None:
+    """Make `data` the content of `path`: after a crash or a full disk the old file stands, or the new one, whole.
+
+    Write beside it, fsync, rename, fsync the folder: in that order, or a power cut keeps the name and loses the bytes.
+    Raises OSError, and then leaves nothing behind.
+    """
+    tmp = path.with_name(f"{TMP}{secrets.token_hex(8)}")
+    try:
+        with tmp.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        tmp.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            tmp.unlink()
+        raise
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Bring the names in `folder` to the disk: a rename counts only after this."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+class Lock:
+    """Held by one process at a time, from construction to `release()`; the kernel frees it when the process dies.
+
+    Raises BlockingIOError, with the holder's process id in the text where it is known, if somebody else has it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            _take(self._handle)
+        except OSError:
+            holder = os.pread(self._handle, 20, 0).decode("ascii", "replace").strip()
+            os.close(self._handle)
+            raise BlockingIOError(f"{path} is held by process {holder}" if holder else f"{path} is held") from None
+        with suppress(OSError):  # a full disk must not keep anybody from locking: the id is only for people
+            os.pwrite(self._handle, f"{os.getpid():<19}\n".encode("ascii"), 0)
+
+    def release(self) -> None:
+        """Let the next one in; releasing twice is fine."""
+        if self._handle >= 0:
+            os.close(self._handle)
+            self._handle = -1
+
+
+def is_locked(path: Path) -> bool:
+    """True if a living process holds the lock at `path`."""
+    if not path.exists():
+        return False
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        _take(handle)
+    except OSError:
+        return True
+    finally:
+        os.close(handle)
+    return False
+
+
+def _take(handle: int) -> None:
+    import fcntl  # here, because other systems do not have it and only keepers of an index need it
+
+    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,0 +1,134 @@
+"""Everything against what proves it: passages against documents, vectors against hashes, what is derived against rows.
+
+Documents, passages and vectors cannot be made again here, so damage to them is told; the inverted index and the
+snapshot can, so they are.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from rag import lexical
+from rag.errors import IndexDamaged
+from rag.index import rows, snapshot
+from rag.index.store import Store
+from rag.vectors.rows import unit
+
+
+@dataclass(frozen=True, slots=True)
+class CheckReport:
+    """What was looked at and found. `problems` stand after the check, `repaired` are gone."""
+
+    documents: int
+    passages: int
+    problems: tuple[str, ...]
+    repaired: tuple[str, ...]
+    seconds: float
+
+    @property
+    def ok(self) -> bool:
+        """True if everything holds now."""
+        return not self.problems
+
+
+@dataclass(slots=True)
+class _Findings:
+    documents: int = 0
+    passages: int = 0
+    content: int = 0
+    problems: list[str] = field(default_factory=list)
+    repairs: list[str] = field(default_factory=list)
+
+
+def check(store: Store) -> CheckReport:
+    """Prove everything; where the index is open for writing, make again what can be made. Raises IndexError_."""
+    start = time.perf_counter()
+    with store.still():
+        with store.reading() as con:
+            found = _examine(con, store)
+        repaired = _repair(store, found.repairs) if store.write and found.repairs else []
+    left = [] if repaired else [f"{what} does not hold" for what in found.repairs]
+    problems = (*found.problems, *left)
+    return CheckReport(found.documents, found.passages, problems, tuple(repaired), time.perf_counter() - start)
+
+
+def _examine(con: sqlite3.Connection, store: Store) -> _Findings:
+    found = _Findings()
+    verdict = con.execute("PRAGMA integrity_check(1)").fetchone()[0]
+    if verdict != "ok":
+        found.problems.append(f"SQLite: {verdict}")
+    for number in rows.numbers(con):
+        _document(con, number, found)
+    now = rows.meta(con)
+    strays = con.execute("SELECT (SELECT count(*) FROM passages), (SELECT count(*) FROM vectors)").fetchone()
+    if strays != (now.passages, now.passages) or rows.summed(bytes(32), found.content) != now.content:
+        found.problems.append(f"{now.passages} passages were stored, {strays[0]} and {strays[1]} vectors are there")
+    if not found.problems:
+        if now.words != lexical.VERSION or not lexical.holds(con, _words(con)):
+            found.repairs.append("the inverted index")
+        if not _snapshot_holds(con, store, now.dim):
+            found.repairs.append("the snapshot")
+    return found
+
+
+def _document(con: sqlite3.Connection, number: int, found: _Findings) -> None:
+    """Prove one document with all its passages and vectors."""
+    found.documents += 1
+    try:
+        stored = rows.load(con, number)
+        for id in stored.ids:
+            rows.cut(con, stored, id)
+            found.passages += 1
+    except (IndexDamaged, ValueError) as error:
+        found.problems.append(str(error))
+        return
+    dim = rows.meta(con).dim
+    try:
+        for _ in rows.vectors(con, dim, after=stored.ids.start - 1, until=stored.ids.stop - 1):
+            pass
+    except IndexDamaged as error:
+        found.problems.append(f"{stored.document.source.uri}: {error.message}")
+    own = con.execute("SELECT hash FROM documents WHERE id = ?", (number,)).fetchone()[0]
+    hashes = con.execute("SELECT hash FROM passages WHERE document = ?", (number,))
+    found.content += rows.share(own, (h for (h,) in hashes))
+
+
+def _words(con: sqlite3.Connection) -> Iterator[list[tuple[int, str, str]]]:
+    for number in rows.numbers(con):
+        stored = rows.load(con, number)
+        passages = ((id, rows.cut(con, stored, id)) for id in stored.ids)
+        yield [(id, p.text, p.heading) for id, p in passages]
+
+
+def _snapshot_holds(con: sqlite3.Connection, store: Store, dim: int) -> bool:
+    """True if there is none, or if it is readable and each of its rows is the one in the database."""
+    if not snapshot.name_of(con):
+        return True
+    try:
+        held = snapshot.read(con, store.folder, dim)
+        if not snapshot.catch_up(con, held):
+            return False
+        return all(
+            np.array_equal(held.vectors.rows(np.asarray(ids)), unit(vectors, dim))
+            for ids, vectors in rows.vectors(con, dim)
+        )
+    except (OSError, ValueError, KeyError):
+        return False
+
+
+def _repair(store: Store, what: list[str]) -> list[str]:
+    done = []
+    if "the inverted index" in what:
+        store.change(rows.relist, lambda _: None)
+        done.append("the inverted index was made again from the passages")
+    if "the snapshot" in what:
+        with store.reading() as con:
+            held = snapshot.load(con, store.folder)
+        snapshot.save(store, held)
+        done.append("the snapshot was made again from the rows")
+    return done

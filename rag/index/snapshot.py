@@ -1,0 +1,118 @@
+"""The vectors in a form that opens fast. Disposable: whatever is wrong with it, the rows make it again.
+
+A snapshot is written whole, gets its name, and only then its row in the database. It is believed if its sha256 and its
+count are those of that row; what changed after it is caught up from the rows, so that adding one document to a million
+does not write a million again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from rag.files import atomic_write
+from rag.index import rows
+from rag.index.store import Store
+from rag.vectors import VectorIndex
+from rag.vectors.faiss import FaissIndex
+
+FRESH = 0.05  # behind by less than this share of the index, catching up is cheaper than writing everything again
+
+
+@dataclass(slots=True)
+class Held:
+    """The vectors in memory as of change `seq`; `top` is the highest passage id known then."""
+
+    seq: int
+    top: int
+    vectors: VectorIndex
+
+
+def name_of(con: sqlite3.Connection) -> str:
+    """The file that counts, '' if none does."""
+    found = con.execute("SELECT name FROM snapshot").fetchone()
+    return "" if found is None else str(found[0])
+
+
+def load(con: sqlite3.Connection, folder: Path) -> Held:
+    """The vectors as of this moment: from the snapshot if it holds, else from the rows. Raises IndexDamaged."""
+    now = rows.meta(con)
+    with suppress(OSError, ValueError):
+        held = read(con, folder, now.dim)
+        if catch_up(con, held):
+            return held
+    held = Held(now.seq, -1, FaissIndex(now.dim))
+    _add_after(con, held, now)
+    if len(held.vectors) != now.passages:
+        raise rows.damaged(f"{now.passages} passages were stored, {len(held.vectors)} vectors are there")
+    return held
+
+
+def catch_up(con: sqlite3.Connection, held: Held) -> bool:
+    """Bring the vectors to this moment; False if they must be loaded again. Raises IndexDamaged."""
+    now = rows.meta(con)
+    if held.seq < now.floor or held.seq > now.seq:
+        return False
+    for first, count in con.execute("SELECT first, passages FROM gone WHERE seq > ?", (held.seq,)):
+        held.vectors.remove(range(first, first + count))
+    _add_after(con, held, now)
+    held.seq = now.seq
+    return len(held.vectors) == now.passages
+
+
+def behind(con: sqlite3.Connection) -> bool:
+    """True if the snapshot has fallen so far behind that it should be written again."""
+    now = rows.meta(con)
+    found = con.execute("SELECT seq, top FROM snapshot").fetchone()
+    if found is None:
+        return now.passages > 0
+    gone = con.execute("SELECT coalesce(sum(passages), 0) FROM gone WHERE seq > ?", (found[0],)).fetchone()[0]
+    return bool(gone + now.top - found[1] > FRESH * now.passages)
+
+
+def save(store: Store, held: Held) -> None:
+    """Write the file, then the row that names it, then forget the one before. Raises OSError, IndexError_."""
+    with store.reading() as con:
+        now, old = rows.meta(con), name_of(con)
+    data = held.vectors.to_bytes()
+    name = f"vectors-{now.generation}-{held.seq}.faiss"
+    atomic_write(store.folder / name, data)
+    row = (name, held.seq, held.top, len(held.vectors), hashlib.sha256(data).hexdigest())
+    store.change(_naming(row), lambda _: None)
+    if old and old != name:
+        with suppress(OSError):
+            (store.folder / old).unlink()
+
+
+def _naming(row: tuple[str, int, int, int, str]) -> Callable[[sqlite3.Connection], None]:
+    def work(con: sqlite3.Connection) -> None:
+        con.execute("INSERT OR REPLACE INTO snapshot VALUES (1, ?, ?, ?, ?, ?)", row)
+        con.execute("DELETE FROM gone WHERE seq <= ?", (row[1],))
+        con.execute("UPDATE meta SET floor = max(floor, ?)", (row[1],))
+
+    return work
+
+
+def read(con: sqlite3.Connection, folder: Path, dim: int) -> Held:
+    """The snapshot as it was written. Raises OSError or ValueError."""
+    found = con.execute("SELECT name, seq, top, passages, sha256 FROM snapshot").fetchone()
+    if found is None:
+        raise ValueError("no snapshot")
+    name, seq, top, count, digest = found
+    data = (folder / name).read_bytes()
+    if hashlib.sha256(data).hexdigest() != digest:
+        raise ValueError(f"{name} is not what was written")
+    vectors = FaissIndex.from_bytes(data, dim)
+    if len(vectors) != count:
+        raise ValueError(f"{name} holds {len(vectors)} vectors, not {count}")
+    return Held(seq, top, vectors)
+
+
+def _add_after(con: sqlite3.Connection, held: Held, now: rows.Meta) -> None:
+    for ids, vectors in rows.vectors(con, now.dim, after=held.top):
+        held.vectors.add(ids, vectors)
+    held.top = now.top

@@ -1,0 +1,169 @@
+"""Words in, passages that hold them out: BM25 over SQLite's FTS5.
+
+BM25 is Robertson and Zaragoza, 2009; FTS5 computes it with k1 = 1.2 and b = 0.75 and calls better lower, so the sign is
+turned here. The table keeps only the inverted index, no text: it lives in the transaction of the passages it is made
+from, and can be made again from them at any time.
+
+Nothing that a person types is ever FTS syntax: a query is cut into words first and each is quoted by itself.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sqlite3
+import unicodedata
+from collections.abc import Callable, Iterable, Sequence
+from itertools import pairwise, zip_longest
+
+__all__ = [
+    "SCHEMA",
+    "VERSION",
+    "add",
+    "clear",
+    "frequency",
+    "holds",
+    "phrase",
+    "query_terms",
+    "rarer",
+    "remove",
+    "search",
+]
+
+SCHEMA = """
+CREATE VIRTUAL TABLE words USING fts5(text, heading, content='', tokenize="porter unicode61 remove_diacritics 2");
+"""
+VERSION = f"1/{unicodedata.unidata_version}"
+"""Changes when `folded` would: an inverted index made by another version must be made again."""
+
+HEADING_WEIGHT = 0.5  # a word in the heading speaks for every passage under it, so less for each one
+MAX_TERMS = 64  # no question needs more, and a pasted megabyte must not take minutes
+COMMON = 0.3  # a word in more than this share of the passages tells them apart too little for its cost ...
+MANY = 5_000  # ... once there are so many passages that the cost can be felt
+
+STOP = frozenset(
+    "a about an and are as at be but by did do does for from had has have how i in is it its me my of on or our she he "
+    "so that the their them there they this to was we were what when where which who whom whose why will with would "
+    "you your".split()
+)
+
+# scripts written without spaces: Thai, Lao, Myanmar, Khmer, kana, Han (with extensions), half-width kana
+_UNSPACED = "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+_UNSPACED += "\uff66-\uff9f\U00020000-\U0003ffff]"
+_UNSPACED_ONE = re.compile(_UNSPACED)
+_UNSPACED_RUN = re.compile(f"(?:{_UNSPACED} ?)+")
+_INVISIBLE = re.compile("[\x00\xad\u200b-\u200f\u2060\ufeff\ud800-\udfff]")
+_WORD = re.compile(r"\w+(?:['\u2019]\w+)*")
+
+
+def folded(text: str) -> str:
+    """The text as it is indexed: compatibility forms joined, invisible signs gone, unspaced scripts sign by sign."""
+    if text.isascii():
+        return text.replace("\0", " ")
+    text = _INVISIBLE.sub("", unicodedata.normalize("NFKC", text))
+    return _UNSPACED_ONE.sub(lambda sign: f" {sign[0]} ", text)
+
+
+def add(con: sqlite3.Connection, rows: Iterable[tuple[int, str, str]], table: str = "words") -> None:
+    """Index (id, text, heading) rows."""
+    con.executemany(f"INSERT INTO {table}(rowid, text, heading) VALUES (?, ?, ?)", _folded(rows))
+
+
+def remove(con: sqlite3.Connection, rows: Iterable[tuple[int, str, str]]) -> None:
+    """Take out rows, given exactly as they were added: the table does not know the text any more."""
+    con.executemany("INSERT INTO words(words, rowid, text, heading) VALUES ('delete', ?, ?, ?)", _folded(rows))
+
+
+def clear(con: sqlite3.Connection) -> None:
+    """Take out everything."""
+    con.execute("INSERT INTO words(words) VALUES ('delete-all')")
+
+
+def holds(con: sqlite3.Connection, rows: Iterable[Iterable[tuple[int, str, str]]]) -> bool:
+    """True if the table is what these batches of rows would make it: every word at every place, every length."""
+    con.execute(SCHEMA.replace("TABLE words", "TABLE temp.fresh"))
+    con.execute("CREATE VIRTUAL TABLE temp.seen USING fts5vocab(main, words, instance)")
+    con.execute("CREATE VIRTUAL TABLE temp.wanted USING fts5vocab(temp, fresh, instance)")
+    try:
+        for batch in rows:
+            add(con, batch, "temp.fresh")
+        return all(
+            a == b
+            for seen, wanted in (
+                ("temp.seen", "temp.wanted"),
+                ("main.words_docsize ORDER BY id", "temp.fresh_docsize ORDER BY id"),
+                ("main.words_data WHERE id = 1", "temp.fresh_data WHERE id = 1"),  # the lengths behind BM25's average
+            )
+            for a, b in zip_longest(con.execute(f"SELECT * FROM {seen}"), con.execute(f"SELECT * FROM {wanted}"))
+        )
+    except sqlite3.DatabaseError:
+        return False
+    finally:
+        for name in ("seen", "wanted", "fresh"):
+            con.execute(f"DROP TABLE IF EXISTS temp.{name}")
+
+
+def query_terms(query: str) -> list[str]:
+    """The words of a question as quoted FTS phrases, each once, without stop words unless nothing else is left.
+
+    >>> query_terms("How many cherry trees OR (NOT x*)?")
+    ['"many"', '"cherry"', '"trees"', '"not"', '"x"']
+    """
+    words = [word for piece in folded(query).lower().split() for word in _words(piece)]
+    words += _pairs(folded(query))
+    telling = [word for word in words if word not in STOP]
+    return [f'"{word}"' for word in dict.fromkeys(telling or words)]
+
+
+def phrase(term: str) -> str:
+    """One term as a quoted FTS phrase: its words must follow one another. '' if it holds no word."""
+    words = _WORD.findall(folded(term))
+    return f'"{" ".join(words)}"' if words else ""
+
+
+def frequency(con: sqlite3.Connection, term: str) -> int:
+    """How many passages hold this quoted phrase."""
+    if not term:
+        return 0
+    count: int = con.execute("SELECT count(*) FROM words WHERE words MATCH ?", (term,)).fetchone()[0]
+    return count
+
+
+def rarer(terms: Sequence[str], passages: int, frequency: Callable[[str], int]) -> list[str]:
+    """The terms worth searching for: in a large index without the commonest, and never more than MAX_TERMS."""
+    if passages < MANY and len(terms) <= MAX_TERMS:
+        return list(terms)
+    known = [(term, frequency(term)) for term in terms[: 4 * MAX_TERMS]]
+    telling = [(term, n) for term, n in known if n <= COMMON * passages] or known
+    rare = {term for term, _ in sorted(telling, key=lambda pair: pair[1])[:MAX_TERMS]}
+    return [term for term, _ in known if term in rare]
+
+
+def search(
+    con: sqlite3.Connection, terms: Sequence[str], k: int, among: Sequence[int] | None = None
+) -> list[tuple[int, float]]:
+    """The k best (id, BM25) for any of these quoted terms, higher is better, ties by id; with `among`, of these ids."""
+    if not terms or k < 1:
+        return []
+    # the + keeps SQLite from running the whole match once for every id of the list
+    only = "" if among is None else "AND +rowid IN (SELECT value FROM json_each(?))"
+    sql = f"""SELECT rowid, -bm25(words, 1.0, {HEADING_WEIGHT}) AS score FROM words
+              WHERE words MATCH ? {only} ORDER BY score DESC, rowid LIMIT ?"""
+    limits = [k] if among is None else [json.dumps([int(i) for i in among]), k]
+    return con.execute(sql, [" OR ".join(terms), *limits]).fetchall()
+
+
+def _folded(rows: Iterable[tuple[int, str, str]]) -> Iterable[tuple[int, str, str]]:
+    return ((id, folded(text), folded(heading)) for id, text, heading in rows)
+
+
+def _words(piece: str) -> list[str]:
+    """Spaced words; signs of unspaced scripts are left to `_pairs`."""
+    return [w.replace("\u2019", "'") for w in _WORD.findall(piece) if not _UNSPACED_ONE.match(w)]
+
+
+def _pairs(text: str) -> list[str]:
+    """Neighbouring signs of unspaced scripts, two by two: one alone says too little, a whole run never stands twice."""
+    runs = ["".join(run.split()) for run in _UNSPACED_RUN.findall(text.replace("  ", " "))]
+    pairs = [[f"{a} {b}" for a, b in pairwise(run)] or [run] for run in runs]
+    return [pair for run in pairs for pair in run]
