@@ -1,0 +1,197 @@
+"""The page itself: Gradio's parts, where they stand, and what each of them sets off.
+
+Gradio carries the events and the sessions; what is shown is HTML of our own (`show`, `live`, `library`), so that no
+Markdown, no sanitiser and no remote font has a say in it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Any
+
+from rag.chat import library
+from rag.chat.live import Live
+from rag.chat.talk import Running, Talk
+from rag.errors import RagError
+
+if TYPE_CHECKING:
+    from rag.add import Progress, Report
+    from rag.assistant import Assistant
+
+_HERE = Path(__file__).parent
+_LOG = logging.getLogger("rag.chat")
+WAITING = 8  # questions that may wait; one more is refused, never left hanging
+
+HEAD = """
+<header><span class="name">Ask <mark>your documents</mark></span><span class="note">Everything stays on this computer</span>
+<button type="button" class="plain" data-do="shelf" aria-expanded="false" aria-controls="library">Library</button>
+<button type="button" class="plain" data-do="new">New</button>
+<button type="button" class="plain" data-do="theme" aria-label="Switch between light and dark">Theme</button></header>
+"""
+PANEL = """
+<aside id="panel" inert aria-label="Source"><nav><span class="count" role="status"></span>
+<button type="button" class="plain" data-step="-1" aria-label="Previous source">&larr; Previous</button>
+<button type="button" class="plain" data-step="1" aria-label="Next source">Next &rarr;</button>
+<button type="button" class="plain" data-do="close" aria-label="Close the source">Close</button></nav>
+<div class="body" tabindex="0" aria-label="Text of the source"></div></aside>
+"""
+
+
+def blocks(assistant: Assistant) -> Any:
+    """The Gradio Blocks over `assistant`."""
+    import gradio as gr
+
+    with gr.Blocks(title="Ask your documents", analytics_enabled=False, delete_cache=(3600, 3600)) as page:
+        talk = gr.State(Talk(), time_to_live=24 * 3600, delete_callback=Talk.stop)
+        with gr.Column(elem_id="frame", elem_classes="app"):
+            gr.HTML(HEAD, elem_id="head", js_on_load=None)
+            shelf, drop, report, removing, remove = _library(assistant)
+            with gr.Column(elem_id="talk"):
+                with gr.Column(elem_id="scroll"):
+                    gr.HTML('<div id="turns" role="log" aria-label="Conversation"></div>', elem_id="past", js_on_load=None)
+                    live = gr.HTML(lambda: library.empty(assistant.sources()), elem_id="live", js_on_load=None)
+                with gr.Row(elem_id="composer"):
+                    box = gr.Textbox(
+                        elem_id="box", show_label=False, container=False, lines=1, max_lines=8, max_length=20_000,
+                        placeholder="Ask your documents", autofocus=False,
+                    )  # fmt: skip
+                    send = gr.Button("Ask", elem_id="send")
+                    stop = gr.Button("Stop", elem_id="stop")
+            gr.HTML(PANEL, elem_id="source", js_on_load=None)
+            new = gr.Button("New conversation", elem_id="new", elem_classes="offstage")
+        quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+        gr.on(
+            [send.click, box.submit], asking(assistant, gr.skip()), [box, talk], [box, live],
+            js="(box, talk) => { rag.settle(); return [box, talk]; }",
+            concurrency_limit=WAITING + 1, concurrency_id="ask", trigger_mode="once", **quiet,
+        )  # fmt: skip
+        stop.click(Talk.stop, [talk], None, queue=False, **quiet)
+
+        def start_anew(old: Talk) -> tuple[Talk, str]:
+            old.stop()
+            return Talk(), library.empty(assistant.sources())
+
+        new.click(start_anew, [talk], [talk, live], js="(talk) => { rag.forget(); return [talk]; }", queue=False, **quiet)
+        drop.upload(adding(assistant), [drop], [report, shelf, drop], concurrency_id="add", **quiet)
+        remove.click(removing_with(assistant), [removing], [report, shelf], concurrency_id="add", **quiet)
+    page.queue(max_size=64)
+    return page
+
+
+def _library(assistant: Assistant) -> tuple[Any, ...]:
+    import gradio as gr
+
+    with gr.Column(elem_id="library"):
+        shelf = gr.HTML(lambda: library.shelf(assistant.sources()), js_on_load=None)
+        drop = gr.File(
+            label="Drop documents here", file_count="multiple", type="filepath", height=140, elem_id="drop"
+        )
+        report = gr.HTML(js_on_load=None, elem_id="report")
+        removing = gr.Textbox(elem_id="removing", elem_classes="offstage", show_label=False)
+        remove = gr.Button("Remove", elem_id="remove", elem_classes="offstage")
+    return shelf, drop, report, removing, remove
+
+
+def asking(assistant: Assistant, same: Any) -> Any:
+    """The handler of a question: empties the box, then draws the turn again after each event. `same` leaves a part as
+    it is."""
+
+    async def ask(question: str, talk: Talk) -> AsyncIterator[tuple[Any, Any]]:
+        if not question.strip():
+            return
+        talk.stop()  # a second question takes the place of the first
+        live = Live(question)
+        yield "", live.html
+        running = talk.running = Running(lambda: assistant.stream(question, history=tuple(talk.turns)))
+        shown = ""
+        try:
+            async for events in running.batches():
+                live.take(events)
+                before, shown = shown, live.html
+                yield same, same if shown == before else shown
+        except Exception as error:
+            if not isinstance(error, RagError):
+                _LOG.exception("a question failed")
+            live.fail(error)
+        finally:
+            running.stop()
+        if live.answer is not None:
+            talk.turns.append((question, live.answer.text))
+        elif running.stopped:
+            live.stop()
+        yield same, live.html
+
+    return ask
+
+
+def adding(assistant: Assistant) -> Any:
+    """The handler of dropped files: keeps them beside the index, adds them in a thread, shows how far it is."""
+
+    async def add(uploads: list[str] | None) -> AsyncIterator[tuple[Any, Any, Any]]:
+        import gradio as gr
+
+        told: SimpleQueue[Progress] = SimpleQueue()
+        try:
+            if len(uploads or ()) > library.MAX_FILES:
+                raise RagError(f"{len(uploads or ())} files at once are too many", hint=f"at most {library.MAX_FILES}")
+            paths = await asyncio.to_thread(library.keep, uploads or (), assistant.folder / "originals")
+            work = asyncio.create_task(asyncio.to_thread(assistant.add, paths, progress=told.put))
+            while not work.done():
+                await asyncio.wait({work}, timeout=0.2)
+                for now in _last(told):
+                    yield library.progress(now), gr.skip(), gr.skip()
+            result: Report = await work
+            shown = library.report(result)
+        except Exception as error:
+            if not isinstance(error, RagError):
+                _LOG.exception("adding files failed")
+            shown = library.trouble(error)
+        yield shown, library.shelf(assistant.sources()), None
+
+    return add
+
+
+def _last(told: SimpleQueue[Progress]) -> Iterator[Progress]:
+    """The newest of what was told since the last look, if anything."""
+    newest: Progress | None = None
+    try:
+        while True:
+            newest = told.get_nowait()
+    except Empty:
+        if newest is not None:
+            yield newest
+
+
+def removing_with(assistant: Assistant) -> Any:
+    """The handler of a remove button."""
+
+    def remove(source_id: str) -> tuple[str, str]:
+        try:
+            gone = assistant.remove(source_id)
+            said = '<div class="report" role="status">Removed.</div>' if gone else ""
+        except RagError as error:
+            said = library.trouble(error)
+        return said, library.shelf(assistant.sources())
+
+    return remove
+
+
+def theme() -> Any:
+    """Gradio's plain theme with fonts that every system has: its default names remote ones."""
+    import gradio as gr
+
+    return gr.themes.Base(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])
+
+
+def head() -> str:
+    """What goes into the page's head: our script, inline, so that it is there before Gradio starts."""
+    return f"<script>{(_HERE / 'page.js').read_text('utf-8')}</script>"
+
+
+def css() -> str:
+    """The page's style sheet."""
+    return (_HERE / "page.css").read_text("utf-8")
