@@ -12,13 +12,13 @@ import secrets
 from contextlib import suppress
 from pathlib import Path
 
-__all__ = ["TMP", "Lock", "atomic_write", "is_locked", "sha256", "sync_folder"]
+__all__ = ["TMP", "Lock", "atomic_write", "is_locked", "sha256_of", "sync_folder"]
 
 TMP = "tmp-"
 """How the name of an unfinished file begins. Whoever holds the folder's lock may delete such files."""
 
 
-def sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
     """The sha256 of a file's bytes, 64 hex digits; read in pieces, so that size does not matter."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

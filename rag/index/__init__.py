@@ -92,6 +92,11 @@ class Index:
         with self._store.reading() as con:
             return rows.meta(con).passages
 
+    @staticmethod
+    def key(passage: Passage) -> str:
+        """What `vectors_of` names the passage's vector by: equal text under an equal heading, equal key."""
+        return text_key(passage)
+
     @property
     def fingerprint(self) -> str:
         """16 hex digits that change with the embedder, the rules, or anything stored."""
@@ -170,7 +175,7 @@ class Index:
             return [rows.cut(con, self._stored(con, rows.document_of(con, int(id))), int(id)) for id in ids]
 
     def vectors_of(self, source_id: str) -> dict[str, Vectors]:
-        """Vectors of a source's passages by `text_key`, each (dim,): what need not be embedded again. {} if unknown."""
+        """Vectors of a source's passages by `key`, each (dim,): what need not be embedded again. {} if unknown."""
         with self._store.reading() as con:
             if (owner := rows.owner(con, source_id)) is None:
                 return {}
