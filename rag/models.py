@@ -131,3 +131,15 @@ def _entry(name: str, values: dict[str, object]) -> Entry:
     files = values.pop("files", {})
     assert isinstance(files, dict)
     return Entry(name=name, files={n: File(**f) for n, f in files.items()}, **values)  # type: ignore[arg-type]
+
+
+def main() -> None:
+    """Make the fast form of the default embedder, so that the first question need not."""
+    models = Models()
+    for entry in models.catalogue.values():
+        if entry.role == "embedder":
+            models.exported(entry)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,37 @@
+# make chat              install if needed, index seeds/, open the chat page
+# make ask Q="..."       the same, answered on the terminal
+# make test              style, types, and every test
+# make bench             how fast and how large, as ratios where a peer exists
+
+PYTHON ?= python3
+Q ?= How many cherry trees will Japan give?
+BIN := .venv/bin
+
+.PHONY: chat ask test bench picture install clean
+
+chat: install
+	@$(BIN)/rag add seeds/
+	@$(BIN)/rag chat --browser
+
+ask: install
+	@$(BIN)/rag add seeds/ >/dev/null
+	@$(BIN)/rag ask "$(Q)"
+
+install:
+	@$(PYTHON) .ci/install.py
+
+test:
+	@$(PYTHON) .ci/install.py --dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest
+
+bench: install
+	@$(BIN)/python -m rag.evals.bench
+
+picture: install
+	@$(BIN)/python -m tests.browser.picture
+
+clean:
+	rm -rf .venv models/files $(filter-out index/README.md,$(wildcard index/*))
