@@ -12,7 +12,7 @@ import secrets
 from contextlib import suppress
 from pathlib import Path
 
-__all__ = ["TMP", "Lock", "atomic_write", "is_locked", "sha256_of", "sync_folder"]
+__all__ = ["TMP", "Lock", "is_locked", "sha256_of", "sync_folder", "write_atomically"]
 
 TMP = "tmp-"
 """How the name of an unfinished file begins. Whoever holds the folder's lock may delete such files."""
@@ -24,7 +24,7 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def atomic_write(path: Path, data: bytes | memoryview) -> None:
+def write_atomically(path: Path, data: bytes | memoryview) -> None:
     """Make `data` the content of `path`: after a crash or a full disk the old file stands, or the new one, whole.
 
     Write beside it, fsync, rename, fsync the folder: in that order, or a power cut keeps the name and loses the bytes.

@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from rag.files import atomic_write
+from rag.files import write_atomically
 from rag.index import rows
 from rag.index.store import Store
 from rag.vectors import VectorIndex
@@ -80,7 +80,7 @@ def save(store: Store, held: Held) -> None:
         now, old = rows.meta(con), name_of(con)
     data = held.vectors.to_bytes()
     name = f"vectors-{now.generation}-{held.seq}.faiss"
-    atomic_write(store.folder / name, data)
+    write_atomically(store.folder / name, data)
     row = (name, held.seq, held.top, len(held.vectors), hashlib.sha256(data).hexdigest())
     store.change(_naming(row), lambda _: None)
     if old and old != name:

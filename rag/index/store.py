@@ -23,7 +23,7 @@ from typing import NoReturn, TypeVar
 from urllib.parse import quote
 
 from rag.errors import IndexBusy, IndexDamaged, IndexError_, IndexMismatch, IndexMissing
-from rag.files import TMP, Lock, atomic_write, is_locked, sync_folder
+from rag.files import TMP, Lock, is_locked, sync_folder, write_atomically
 from rag.index import rows
 from rag.vectors.shared import Shared
 
@@ -217,10 +217,10 @@ def make(folder: Path, fill: Callable[[sqlite3.Connection], None]) -> None:
         image = con.serialize()
     finally:
         con.close()
-    atomic_write(folder / SEAL, _seal_line(0, hashlib.sha256(image).hexdigest()))
+    write_atomically(folder / SEAL, _seal_line(0, hashlib.sha256(image).hexdigest()))
     tmp.replace(folder / DATABASE)
     sync_folder(folder)
-    atomic_write(folder / FORMAT, FORMAT_LINE)
+    write_atomically(folder / FORMAT, FORMAT_LINE)
 
 
 def state(folder: Path) -> str:
@@ -254,7 +254,7 @@ def settle(folder: Path, fill: Callable[[sqlite3.Connection], None]) -> None:
         if there == "none" or not (folder / DATABASE).exists():
             make(folder, fill)
         elif (folder / DATABASE).stat().st_size:
-            atomic_write(folder / FORMAT, FORMAT_LINE)
+            write_atomically(folder / FORMAT, FORMAT_LINE)
         else:
             raise IndexDamaged(f"{folder / DATABASE} is empty", hint="restore it, or start in a new folder")
     except (OSError, sqlite3.Error) as error:
