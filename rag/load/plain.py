@@ -16,6 +16,9 @@ _MARKS = (
 )
 
 
+_CONTROL = frozenset(range(32)) - set(b"\t\n\r\f\x1b")
+
+
 def parse(data: bytes) -> Parsed:
     """Text in any encoding; no title, no marks."""
     return "", clean(decode(data)), ()
@@ -30,7 +33,8 @@ def decode(data: bytes) -> str:
     for mark, encoding in _MARKS:
         if data.startswith(mark):
             return data.decode(encoding, "replace")
-    if b"\x00" in data[:4096]:
+    head = data[:4096]
+    if sum(byte in _CONTROL for byte in head) > len(head) // 10:  # a stray NUL in a text is only dropped
         raise DocumentError("it is binary, not text", "check what kind of file it is")
     try:
         return data.decode("utf-8")
