@@ -1,0 +1,302 @@
+"""A claim and a quote, both read; out, every way in which the quote does not carry the claim.
+
+Each check is one function that yields failures. A failure has a kind (its cost is in `COSTS`) and says itself in words
+for people. Checks only look at what both sides have in common or what the claim adds: what the quote says beyond the
+claim is no fault, unless it turns the claim round (a negation, a 'may').
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from rag.judge.lexicon import ALIASES, LIGHT, MONTHS, OTHER, TITLES
+from rag.judge.numbers import Number
+from rag.judge.statement import Name, Statement, keys
+
+# What each kind of failure leaves of the trust: the score is the product.
+COSTS = {
+    "number": 0.1,
+    "unit": 0.25,
+    "unit unsure": 0.7,
+    "bound": 0.8,
+    "bound turned": 0.2,
+    "date": 0.15,
+    "name": 0.15,
+    "opener": 0.4,
+    "title": 0.6,
+    "joined": 0.25,
+    "negation": 0.15,
+    "opposite": 0.2,
+    "role": 0.25,
+    "rival": 0.4,
+    "modal": 0.55,
+    "apart": 0.4,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """`kind` names a cost; `says` is for people; `left` is the share of the trust that remains, in [0, 1]."""
+
+    kind: str
+    says: str
+    left: float
+
+
+def compare(claim: Statement, quote: Statement) -> list[Failure]:
+    """Every failure of `claim` against `quote`, in the order of the checks."""
+    places = align(claim, quote)
+    return [
+        *_numbers(claim, quote, places),
+        *_dates(claim, quote),
+        *_names(claim, quote, places),
+        *_negation(claim, quote, places),
+        *_opposites(claim, quote, places),
+        *_roles(claim, quote, places),
+        *_modality(claim, quote, places),
+        *_coverage(claim, places),
+    ]
+
+
+def align(claim: Statement, quote: Statement) -> list[tuple[int, ...]]:
+    """For each token of the claim the tokens of the quote that mean the same, () if there are none."""
+    return [_places(claim, at, quote) for at in range(len(claim.folds))]
+
+
+def _places(claim: Statement, at: int, quote: Statement) -> tuple[int, ...]:
+    folded, stemmed = claim.folds[at], claim.stems[at]
+    found = quote.places.get(stemmed)
+    if found:
+        return found
+    for key in keys(folded, stemmed)[1:]:
+        if found := quote.places.get(key):
+            return found
+    if len(stemmed) < 4 or not claim.content[at]:
+        return ()
+    return tuple(at for at, other in enumerate(quote.stems) if _alike(stemmed, other))
+
+
+def _alike(one: str, two: str) -> bool:
+    """True if the two share so long a beginning that one is a form of the other: 'japan', 'japanes'."""
+    short, long = sorted((len(one), len(two)))
+    if short < 4 or short < 0.6 * long:
+        return False
+    return one[: max(short - 1, 5)] == two[: max(short - 1, 5)] if short >= 5 else one[:short] == two[:short]
+
+
+def _failure(kind: str, says: str) -> Failure:
+    return Failure(kind, says, COSTS[kind])
+
+
+# --- numbers and dates
+
+
+def _numbers(claim: Statement, quote: Statement, places: Sequence[tuple[int, ...]]) -> Iterator[Failure]:
+    for number in claim.numbers:
+        same = [n for n in quote.numbers if _equal(number, n)]
+        if not same:
+            if not _excused(number, claim, quote):
+                yield _failure("number", f"the number {number.text} is not in the quotes")
+        elif not (fitting := [n for n in same if _unit_fits(number, n)]):
+            yield _failure("unit", f"the quotes say {same[0].text}, the claim {number.text}")
+        else:
+            yield from _context(number, fitting, claim, quote, places)
+
+
+def _equal(claimed: Number, quoted: Number) -> bool:
+    """True if the quoted number makes the claimed one true; years lie in their decades and centuries."""
+    if claimed.kind == quoted.kind:
+        return claimed.near(quoted, 0.05 if claimed.bound == "about" else 1e-9)
+    if quoted.kind == "cardinal" and claimed.kind == "decade":
+        return claimed.value <= quoted.value < claimed.value + 10
+    if quoted.kind == "cardinal" and claimed.kind == "ordinal" and claimed.unit == "century":
+        return 100 * (claimed.value - 1) <= quoted.value - 1 < 100 * claimed.value
+    return False
+
+
+def _excused(number: Number, claim: Statement, quote: Statement) -> bool:
+    """'One' is mostly a pronoun, and 'first' often an adverb."""
+    word = claim.folds[number.first]
+    return (word == "one" and number.first == number.last) or word in quote.folds
+
+
+def _unit_fits(claimed: Number, quoted: Number) -> bool:
+    return not claimed.unit or not quoted.unit or claimed.unit == quoted.unit
+
+
+def _context(
+    number: Number, same: Sequence[Number], claim: Statement, quote: Statement, places: Sequence[tuple[int, ...]]
+) -> Iterator[Failure]:
+    """What stands around an equal number: its unit, what is counted, its bound."""
+    if number.unit and not any(n.unit for n in same) and not any(n.unit == number.unit for n in quote.numbers):
+        yield _failure("unit unsure", f"the quotes have {same[0].text} without '{number.unit}'")
+    bounds = {n.bound for n in same}
+    if {number.bound, *bounds} >= {"min", "max"} and number.bound not in bounds:
+        yield _failure("bound turned", f"the quotes limit {number.text} the other way")
+    elif number.bound in ("min", "max") and number.bound not in bounds:
+        yield _failure("bound", f"the quotes do not limit {number.text} so")
+    counted = _counted(number, claim)
+    if counted is not None and not number.unit:
+        near = [p for n in same for p in places[counted] if n.first - 6 <= p <= n.last + 8]
+        if not near:
+            yield _failure("unit unsure", f"the quotes do not count {number.text} {claim.texts[counted]}")
+
+
+def _counted(number: Number, claim: Statement) -> int | None:
+    """The token of what is counted: the first content word just after the number."""
+    if number.kind != "cardinal":
+        return None
+    for at in range(number.last + 1, min(number.last + 3, len(claim.folds))):
+        if claim.clauses[at] != claim.clauses[number.last] or claim.folds[at] in ("to", "in", "and", "by", "as"):
+            return None
+        if claim.content[at]:
+            return at
+    return None
+
+
+def _dates(claim: Statement, quote: Statement) -> Iterator[Failure]:
+    have = {MONTHS[f] for f in quote.folds if f in MONTHS}
+    for at, (text, f) in enumerate(zip(claim.texts, claim.folds, strict=True)):
+        if f in MONTHS and text[0].isupper() and MONTHS[f] not in have and (at or f not in ("may", "march")):
+            yield _failure("date", f"the month {text} is not in the quotes")
+
+
+# --- names
+
+
+def _names(claim: Statement, quote: Statement, places: Sequence[tuple[int, ...]]) -> Iterator[Failure]:
+    for name in claim.names:
+        missing = [at for at in _capitals(claim, name) if not places[at] and not _by_initials(claim, at, quote)]
+        if missing and not _shortened(claim, name, quote):
+            says = " ".join(claim.texts[at] for at in missing)
+            kind = "name" if name.sure else "opener"
+            if all(claim.folds[at] in TITLES for at in missing):
+                kind = "title"
+            yield _failure(kind, f"the name {says} is not in the quotes")
+        elif not missing and not _together(claim, name, places):
+            yield _failure("joined", f"the quotes do not join {claim.named(name)}")
+
+
+def _capitals(claim: Statement, name: Name) -> list[int]:
+    return [at for at in range(name.first, name.last + 1) if claim.texts[at][0].isupper()]
+
+
+def _by_initials(claim: Statement, at: int, quote: Statement) -> bool:
+    """'LDP' where the quote has 'Liberal Democratic Party'."""
+    return claim.texts[at].isupper() and len(claim.folds[at]) > 1 and claim.folds[at] in quote.initials
+
+
+def _shortened(claim: Statement, name: Name, quote: Statement) -> bool:
+    """'Liberal Democratic Party' where the quote has 'LDP', 'United States' where it has 'US' or 'American'."""
+    initials = "".join(claim.folds[at][0] for at in _capitals(claim, name))
+    if len(initials) < 2:
+        return False
+    known = f"={ALIASES[initials]}" if initials in ALIASES else initials
+    return known in quote.places or any(
+        f == initials and t.replace(".", "").isupper() for f, t in zip(quote.folds, quote.texts, strict=True)
+    )
+
+
+def _together(claim: Statement, name: Name, places: Sequence[tuple[int, ...]]) -> bool:
+    """True if the parts of a name stand side by side in the quote too, in any order; titles may stand elsewhere."""
+    parts = [at for at in _capitals(claim, name) if claim.folds[at] not in TITLES and places[at]]
+    if len(parts) < 2:
+        return True
+    width = name.last - name.first + 3
+    return any(all(any(abs(p - start) <= width for p in places[at]) for at in parts[1:]) for start in places[parts[0]])
+
+
+# --- what turns a statement round
+
+
+def _negation(claim: Statement, quote: Statement, places: Sequence[tuple[int, ...]]) -> Iterator[Failure]:
+    for at, found in enumerate(places):
+        if not claim.content[at]:
+            continue
+        here = claim.negated[at]
+        if claim.heads[at] and here and not any(quote.negated[p] for p in found):
+            yield _failure("negation", f"the claim denies '{claim.texts[at]}', the quotes do not")
+            return
+        if not here and found and all(quote.negated[p] for p in found) and any(quote.heads[p] for p in found):
+            yield _failure("negation", f"the quotes deny '{claim.texts[at]}', the claim does not")
+            return
+
+
+def _opposites(claim: Statement, quote: Statement, places: Sequence[tuple[int, ...]]) -> Iterator[Failure]:
+    for at, f in enumerate(claim.folds):
+        if f in OTHER and f not in quote.folds and not (places[at] and claim.content[at]):
+            for other in sorted(OTHER[f]):
+                if other in quote.folds and other not in claim.folds:
+                    yield _failure("opposite", f"the quotes say '{other}', the claim '{f}'")
+                    break
+
+
+def _modality(claim: Statement, quote: Statement, places: Sequence[tuple[int, ...]]) -> Iterator[Failure]:
+    """A fact made of a plan or a guess. 'will' for 'plans to' is fine, 'did' is not."""
+    for at, found in enumerate(places):
+        if not claim.content[at] or claim.texts[at][0].isupper() or claim.modal[at] or not found:
+            continue
+        keys_ = {quote.modal[p] for p in found}
+        if "" not in keys_ and not any(claim.modal):
+            yield _failure("modal", f"the quotes leave '{claim.texts[at]}' open, the claim states it")
+            return
+
+
+# --- who did what to whom
+
+
+def _roles(claim: Statement, quote: Statement, places: Sequence[tuple[int, ...]]) -> Iterator[Failure]:
+    """Two names around one verb must stand around it the same way, or the other way round in the passive."""
+    sure = [n for n in claim.names if any(places[at] for at in _capitals(claim, n))]
+    for one, two in itertools.pairwise(sure):
+        verbs = [at for at in range(one.last + 1, two.first) if claim.content[at] and places[at]]
+        if not verbs or claim.clauses[one.last] != claim.clauses[two.first]:
+            continue
+        kept, turned = _orders(claim, quote, places, one, two, verbs)
+        if turned and not kept:
+            yield _failure("role", f"the quotes have {claim.named(one)} and {claim.named(two)} the other way round")
+
+
+def _orders(
+    claim: Statement, quote: Statement, places: Sequence[tuple[int, ...]], one: Name, two: Name, verbs: Sequence[int]
+) -> tuple[bool, bool]:
+    """Whether the quote has one-verb-two somewhere, and whether it has two-verb-one; the passive counts as turned."""
+    firsts = [p for at in _capitals(claim, one) for p in places[at]]
+    seconds = [p for at in _capitals(claim, two) for p in places[at]]
+    passive = _passive(claim, one.last, two.first)
+    kept = turned = False
+    for verb in (p for at in verbs for p in places[at]):
+        for a in firsts:
+            for b in seconds:
+                if a < verb < b or b < verb < a:
+                    same = (a < verb) == (passive == _passive(quote, min(a, b), max(a, b)))
+                    kept, turned = kept or same, turned or not same
+    return kept, turned
+
+
+def _passive(statement: Statement, start: int, end: int) -> bool:
+    """True if 'by' introduces what stands at `end`: 'was given by the', with a form of 'be' before it."""
+    between = statement.folds[start + 1 : end]
+    return "by" in between[-3:] and any(f in ("is", "are", "was", "were", "been", "being", "be") for f in between)
+
+
+# --- words
+
+
+def _coverage(claim: Statement, places: Sequence[tuple[int, ...]]) -> Iterator[Failure]:
+    named = {at for n in claim.names for at in range(n.first, n.last + 1)}
+    total = missed = 0.0
+    missing = []
+    for at, found in enumerate(places):
+        if not claim.content[at] or claim.folds[at] in MONTHS:
+            continue
+        weight = 0.3 if claim.stems[at] in LIGHT else 1.0
+        total += weight
+        if not found and at not in named:
+            missed += weight
+            missing.append(claim.texts[at])
+    if missed:
+        left = max(0.0, 1.0 - 1.3 * max(0.0, missed / max(total + len(claim.numbers), 3.0) - 0.1))
+        yield Failure("words", f"not in the quotes: {', '.join(missing)}", left)

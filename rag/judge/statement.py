@@ -1,0 +1,221 @@
+"""One sentence in; out, what it states in a form that can be compared: words, numbers, names, negation, modality.
+
+No parser and no model: a clause is what stands between marks and conjunctions, a negation or a modal governs the words
+after it up to the end of its clause, a name is a run of capitalised words. What this cannot see (who 'she' is, irony),
+the judge does not claim to see.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from rag.judge.lexicon import (
+    ALIASES,
+    DENIALS,
+    EMPTY,
+    HARMLESS,
+    INTENTS,
+    LINKS,
+    MODALS,
+    MONTHS,
+    NEGATIONS,
+    SYNONYMS,
+)
+from rag.judge.numbers import Number, numbers
+from rag.text import fold, stem
+
+_TOKEN = re.compile(
+    r"(?:[^\W\d_]\.){2,}"  # U.S.
+    r"|(?:(?<![^\s(\[])[-−])?(?:\d{1,3}(?:[,\u00a0\u202f]\d{3})+|\d+)(?:\.\d+)?[^\W\d_]*"  # 332,000, -3.5, 250th
+    r"|[^\W_]+(?:['’][^\W\d_]+)*"
+    r"|[^\w\s]"
+)
+_CLAUSE_MARKS = frozenset(',;:.!?()[]—–"“”…')
+_CLAUSE_WORDS = frozenset(
+    "but however although though because while whereas which who whom whose when where since until so unless".split()
+)
+_SCOPE = 7  # words that a negation or a modal can govern
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """A run of capitalised words: tokens `first` to `last`, both included. `sure` is False for a lone first word."""
+
+    first: int
+    last: int
+    sure: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A sentence, read. All tuples but `numbers` and `names` run parallel to the tokens.
+
+    `clauses`: number of the clause; `negated`: True where an odd number of negations govern the token; `heads`: True at
+    the first content word that a negation governs; `modal`: the key of the modal that governs the token, '' if it is
+    stated as fact; `content`: True where the token is worth comparing. `places`: key (stem, synonym, alias) -> tokens.
+    """
+
+    text: str
+    texts: tuple[str, ...]
+    folds: tuple[str, ...]
+    stems: tuple[str, ...]
+    content: tuple[bool, ...]
+    clauses: tuple[int, ...]
+    negated: tuple[bool, ...]
+    heads: tuple[bool, ...]
+    modal: tuple[str, ...]
+    numbers: tuple[Number, ...]
+    names: tuple[Name, ...]
+    places: dict[str, tuple[int, ...]]
+    initials: frozenset[str]
+
+    def named(self, name: Name) -> str:
+        """The name as written."""
+        return " ".join(self.texts[name.first : name.last + 1])
+
+
+@lru_cache(maxsize=4096)
+def state(text: str) -> Statement:
+    """Read one sentence; quotes are judged against many claims, so readings are kept."""
+    texts = tuple(_TOKEN.findall(text))
+    folds = tuple(_fold(t) for t in texts)
+    stems = tuple(stem(f) for f in folds)
+    found = numbers(texts, folds)
+    names = _names(texts, folds, found)
+    filled = {at for n in found for at in range(n.first, n.last + 1)}
+    content = tuple(at not in filled and f not in EMPTY and (f[:1].isalnum()) for at, f in enumerate(folds))
+    clauses = _clauses(folds)
+    return Statement(
+        text, texts, folds, stems, content, clauses,
+        *_negated(folds, stems, clauses, content), _modal(folds, stems, clauses, texts),
+        tuple(found), tuple(names), _places(folds, stems), _initials(texts, folds, names),
+    )  # fmt: skip
+
+
+def keys(folded: str, stemmed: str) -> tuple[str, ...]:
+    """Under which keys a word is found: its stem, its synonym group, its alias."""
+    found = [stemmed]
+    if folded in SYNONYMS:
+        found.append("≈" + SYNONYMS[folded])
+    if folded in ALIASES:
+        found.append("=" + ALIASES[folded])
+    return tuple(found)
+
+
+def _fold(token: str) -> str:
+    if len(token) > 2 and token[1] == "." and token[-1] == ".":
+        token = token.replace(".", "")  # U.S. -> US
+    return fold(token) or token
+
+
+def _places(folds: Sequence[str], stems: Sequence[str]) -> dict[str, tuple[int, ...]]:
+    places: dict[str, tuple[int, ...]] = {}
+    for at, (folded, stemmed) in enumerate(zip(folds, stems, strict=True)):
+        for key in keys(folded, stemmed):
+            places[key] = (*places.get(key, ()), at)
+    return places
+
+
+def _clauses(folds: Sequence[str]) -> tuple[int, ...]:
+    clause, found = 0, []
+    for f in folds:
+        clause += f in _CLAUSE_MARKS or f in _CLAUSE_WORDS
+        found.append(clause)
+    return tuple(found)
+
+
+def _negated(
+    folds: Sequence[str], stems: Sequence[str], clauses: Sequence[int], content: Sequence[bool]
+) -> tuple[tuple[bool, ...], tuple[bool, ...]]:
+    """`negated` and `heads` of a Statement. A denying verb governs what follows, not itself."""
+    odd, heads = [False] * len(folds), [False] * len(folds)
+    for at, f in enumerate(folds):
+        if not (f in NEGATIONS or stems[at] in DENIALS) or _harmless(folds, at):
+            continue
+        reach = _SCOPE
+        for later in range(at + 1, len(folds)):
+            if clauses[later] != clauses[at] or reach == 0:
+                break
+            odd[later] = not odd[later]
+            heads[later] |= reach == _SCOPE and content[later]
+            reach -= content[later]
+    return tuple(odd), tuple(heads)
+
+
+def _harmless(folds: Sequence[str], at: int) -> bool:
+    return (
+        tuple(folds[at : at + 2]) in HARMLESS
+        or tuple(folds[at : at + 3]) in HARMLESS
+        or (folds[at] == "no" and at + 1 < len(folds) and folds[at + 1] in (".", ","))
+    )
+
+
+def _modal(folds: Sequence[str], stems: Sequence[str], clauses: Sequence[int], texts: Sequence[str]) -> tuple[str, ...]:
+    """The key of the modal that governs each token: the last one before it in its clause, at most a few words off."""
+    found, key, since = [], "", 0
+    for at, f in enumerate(folds):
+        if at and clauses[at] != clauses[at - 1]:
+            key = ""
+        found.append(key if at - since <= _SCOPE else "")
+        if f in MODALS and not (f == "may" and texts[at] == "May") and not (f == "will" and texts[at] == "Will"):
+            key, since = MODALS[f], at
+        elif stems[at] in INTENTS and "to" in folds[at + 1 : at + 3]:
+            key, since = "intent", at
+    return tuple(found)
+
+
+def _names(texts: Sequence[str], folds: Sequence[str], found: Sequence[Number]) -> list[Name]:
+    """Runs of capitalised words; a capital says nothing where most words have one."""
+    words = [t for t in texts if t[0].isalpha()]
+    if len(words) > 3 and sum(t[0].isupper() for t in words) > 0.8 * len(words):
+        return []
+    numbered = {at for n in found for at in range(n.first, n.last + 1)}
+    names: list[Name] = []
+    at = 0
+    while at < len(texts):
+        if not _capital(texts, folds, at) or at in numbered:
+            at += 1
+            continue
+        last = _run(texts, folds, at)
+        sure = last > at or not _opens(texts, at) or texts[at].isupper()
+        names.append(Name(at, last, sure))
+        at = last + 1
+    return names
+
+
+def _capital(texts: Sequence[str], folds: Sequence[str], at: int) -> bool:
+    if not texts[at][0].isupper() or (folds[at] in MONTHS and folds[at] not in ("may", "march")):
+        return False
+    return folds[at] not in EMPTY or (texts[at].isupper() and len(folds[at]) > 1 and not _opens(texts, at))
+
+
+def _opens(texts: Sequence[str], at: int) -> bool:
+    """True if the token begins a sentence or a quotation, where any word has a capital."""
+    return at == 0 or texts[at - 1] in ".!?:\"“‘'([•…" or (at == 1 and not texts[0][0].isalnum())
+
+
+def _run(texts: Sequence[str], folds: Sequence[str], at: int) -> int:
+    """The last token of the name that begins at `at`; 'of' and the like join two capitalised words."""
+    last = at
+    while last + 1 < len(texts):
+        following = last + 1
+        while following < len(texts) and following - last < 3 and folds[following] in LINKS - {"and", "&"}:
+            following += 1
+        if following >= len(texts) or not _capital(texts, folds, following):
+            break
+        last = following
+    return last
+
+
+def _initials(texts: Sequence[str], folds: Sequence[str], names: Sequence[Name]) -> frozenset[str]:
+    """The initials of every run of two or more capitalised words: 'United States' gives 'us', its parts too."""
+    found = set()
+    for name in names:
+        letters = [folds[i][0] for i in range(name.first, name.last + 1) if texts[i][0].isupper()]
+        for start in range(len(letters)):
+            for end in range(start + 2, len(letters) + 1):
+                found.add("".join(letters[start:end]))
+    return frozenset(found)
