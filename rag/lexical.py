@@ -133,8 +133,9 @@ def rarer(terms: Sequence[str], passages: int, frequency: Callable[[str], int]) 
     """The terms worth searching for: in a large index without the commonest, and never more than MAX_TERMS."""
     if passages < MANY and len(terms) <= MAX_TERMS:
         return list(terms)
+    limit = COMMON if passages >= MANY else 1.0
     known = [(term, frequency(term)) for term in terms[: 4 * MAX_TERMS]]
-    telling = [(term, n) for term, n in known if n <= COMMON * passages] or known
+    telling = [(term, n) for term, n in known if n <= limit * passages] or known
     rare = {term for term, _ in sorted(telling, key=lambda pair: pair[1])[:MAX_TERMS]}
     return [term for term, _ in known if term in rare]
 

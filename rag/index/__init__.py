@@ -268,7 +268,7 @@ class Index:
         held, self._held = self._held, None
         if held is None or held.seq != change.seq - 1:
             return
-        with suppress(ValueError, MemoryError):
+        with suppress(Exception):  # the change is on the disk: nothing that happens here may look like its failure
             if change.gone is not None:
                 held.vectors.remove(change.gone)
             held.vectors.add(change.added, vectors)
@@ -332,10 +332,11 @@ def _opened(folder: Path, lock: Lock | None, embedder: str, dim: int, rules: str
         with opened.reading() as con:
             _same_maker(folder, rows.meta(con), embedder, dim, rules)
             proven = store.proven(folder, con)
-            keep, words = snapshot.name_of(con), rows.meta(con).words
         if not proven:
             _prove(opened)
         if lock is not None:
+            with opened.reading() as con:
+                keep, words = snapshot.name_of(con), rows.meta(con).words
             store.clean(folder, keep)
             if words != lexical.VERSION:
                 opened.change(rows.relist, lambda _: None)
@@ -364,7 +365,7 @@ def _prove(opened: Store) -> None:
     report = check.check(opened) if opened.write else None
     if report is None or not report.ok:
         first = report.problems[0] if report is not None else "its seal does not fit"
-        raise IndexDamaged(f"the index in {opened.folder} is damaged: {first}", hint="rag check")
+        raise IndexDamaged(f"the index in {opened.folder} is damaged: {first}", hint="restore a copy, or add again in a new folder")
     opened.seal_again()
 
 

@@ -128,7 +128,7 @@ def _repair(store: Store, what: list[str]) -> list[str]:
         done.append("the inverted index was made again from the passages")
     if "the snapshot" in what:
         with store.reading() as con:
-            held = snapshot.load(con, store.folder)
+            held = snapshot.from_rows(con)
         snapshot.save(store, held)
         done.append("the snapshot was made again from the rows")
     return done

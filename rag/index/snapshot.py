@@ -45,6 +45,12 @@ def load(con: sqlite3.Connection, folder: Path) -> Held:
         held = read(con, folder, now.dim)
         if catch_up(con, held):
             return held
+    return from_rows(con)
+
+
+def from_rows(con: sqlite3.Connection) -> Held:
+    """The vectors as of this moment, made from their rows. Raises IndexDamaged."""
+    now = rows.meta(con)
     held = Held(now.seq, -1, FaissIndex(now.dim))
     _add_after(con, held, now)
     if len(held.vectors) != now.passages:
