@@ -35,7 +35,7 @@ class Live:
                 case Quoted():
                     self._quoted, self._status = event, "Writing"
                 case Wrote():
-                    self._text += event.text
+                    self._text, self._status = self._text + event.text, "Writing"
                 case Answer():
                     self.answer = event
 

@@ -48,12 +48,12 @@ def blocks(assistant: Assistant) -> Any:
     with gr.Blocks(title="Ask your documents", analytics_enabled=False, delete_cache=(3600, 3600)) as page:
         talk = gr.State(Talk(), time_to_live=24 * 3600, delete_callback=Talk.stop)
         with gr.Column(elem_id="frame", elem_classes="app"):
-            gr.HTML(HEAD, elem_id="head", js_on_load=None)
-            shelf, drop, report, removing, remove = _library(assistant)
+            _html(HEAD, "head")
+            shelf, drop, report, removing, remove = _library()
             with gr.Column(elem_id="talk"):
                 with gr.Column(elem_id="scroll"):
-                    gr.HTML('<div id="turns" role="log" aria-label="Conversation"></div>', elem_id="past", js_on_load=None)
-                    live = gr.HTML(lambda: library.empty(assistant.sources()), elem_id="live", js_on_load=None)
+                    _html('<div id="turns" role="log" aria-label="Conversation"></div>', "past")
+                    live = _html("", "live")
                 with gr.Row(elem_id="composer"):
                     box = gr.Textbox(
                         elem_id="box", show_label=False, container=False, lines=1, max_lines=8, max_length=20_000,
@@ -61,7 +61,7 @@ def blocks(assistant: Assistant) -> Any:
                     )  # fmt: skip
                     send = gr.Button("Ask", elem_id="send")
                     stop = gr.Button("Stop", elem_id="stop")
-            gr.HTML(PANEL, elem_id="source", js_on_load=None)
+            _html(PANEL, "source")
             new = gr.Button("New conversation", elem_id="new", elem_classes="offstage")
         quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
         gr.on(
@@ -71,10 +71,15 @@ def blocks(assistant: Assistant) -> Any:
         )  # fmt: skip
         stop.click(Talk.stop, [talk], None, queue=False, **quiet)
 
+        def opened() -> tuple[str, str]:
+            rows = assistant.sources()
+            return library.empty(rows), library.shelf(rows)
+
         def start_anew(old: Talk) -> tuple[Talk, str]:
             old.stop()
             return Talk(), library.empty(assistant.sources())
 
+        page.load(opened, None, [live, shelf], queue=False, **quiet)
         new.click(start_anew, [talk], [talk, live], js="(talk) => { rag.forget(); return [talk]; }", queue=False, **quiet)
         drop.upload(adding(assistant), [drop], [report, shelf, drop], concurrency_id="add", **quiet)
         remove.click(removing_with(assistant), [removing], [report, shelf], concurrency_id="add", **quiet)
@@ -82,15 +87,22 @@ def blocks(assistant: Assistant) -> Any:
     return page
 
 
-def _library(assistant: Assistant) -> tuple[Any, ...]:
+def _html(value: str, name: str) -> Any:
+    """HTML of our own, without Gradio's styles; `name` is its id on the page."""
+    import gradio as gr
+
+    return gr.HTML(value, elem_id=name, apply_default_css=False, js_on_load=None)
+
+
+def _library() -> tuple[Any, ...]:
     import gradio as gr
 
     with gr.Column(elem_id="library"):
-        shelf = gr.HTML(lambda: library.shelf(assistant.sources()), js_on_load=None)
+        shelf = _html("", "shelf")
         drop = gr.File(
-            label="Drop documents here", file_count="multiple", type="filepath", height=140, elem_id="drop"
+            label="Drop documents here", file_count="multiple", type="filepath", height=110, elem_id="drop"
         )
-        report = gr.HTML(js_on_load=None, elem_id="report")
+        report = _html("", "report")
         removing = gr.Textbox(elem_id="removing", elem_classes="offstage", show_label=False)
         remove = gr.Button("Remove", elem_id="remove", elem_classes="offstage")
     return shelf, drop, report, removing, remove
@@ -113,6 +125,8 @@ def asking(assistant: Assistant, same: Any) -> Any:
                 live.take(events)
                 before, shown = shown, live.html
                 yield same, same if shown == before else shown
+            if running.stopped:
+                live.stop()
         except Exception as error:
             if not isinstance(error, RagError):
                 _LOG.exception("a question failed")
@@ -121,8 +135,6 @@ def asking(assistant: Assistant, same: Any) -> Any:
             running.stop()
         if live.answer is not None:
             talk.turns.append((question, live.answer.text))
-        elif running.stopped:
-            live.stop()
         yield same, live.html
 
     return ask

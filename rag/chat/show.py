@@ -7,11 +7,12 @@ HTML made from it. The model's wording is running text; the document's own words
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Mapping
 
 from rag.types import Answer, Citation, Claim, Origin, Outcome, Span, Verdict
 
-_CONTROLS = {code: "\N{REPLACEMENT CHARACTER}" for code in range(32) if chr(code) not in "\t\n\r"}
+_CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 
 OUTCOMES: Mapping[Outcome, str] = {
     Outcome.ANSWERED: "Answered from your documents",
@@ -31,7 +32,7 @@ def esc(text: str) -> str:
     '&lt;b title=&quot;x&quot;&gt;'
     """
     whole = text.encode("utf-8", "replace").decode("utf-8")  # a lone surrogate would stop the whole reply
-    return html.escape(whole.translate(_CONTROLS), quote=True)
+    return html.escape(_CONTROLS.sub("\N{REPLACEMENT CHARACTER}", whole), quote=True)
 
 
 def chip(number: int, citation: Citation) -> str:
@@ -116,21 +117,25 @@ def words(answer: Answer) -> str:
 
 
 def _sentence(claim: Claim, answer: Answer, numbers: Mapping[Citation, int]) -> str:
-    chips = "".join(chip(numbers[c], c) for c in claim.citations)
     said = esc(claim.at.of(answer.text)).replace("\n", "<br>")
-    return f'<span class="claim {claim.verdict.value}">{said}</span>{_doubt(claim)}{chips}'
+    return f'<span class="claim {claim.verdict.value}">{said}</span>{_chips(claim, numbers)}'
 
 
 def _quote_block(claim: Claim, answer: Answer, numbers: Mapping[Citation, int]) -> str:
     said = claim.at.of(answer.text)
     first = claim.citations[0] if claim.citations else None
     inner = quoted(first) if first is not None and first.quote == said else esc(said)
-    chips = "".join(chip(numbers[c], c) for c in claim.citations)
     where = f"<footer>{_named(first)}</footer>" if first is not None else ""
     return (
-        f'<blockquote class="claim {claim.verdict.value}" dir="auto"><p>{inner}{_doubt(claim)}{chips}</p>'
+        f'<blockquote class="claim {claim.verdict.value}" dir="auto"><p>{inner}{_chips(claim, numbers)}</p>'
         f"{where}</blockquote>"
     )
+
+
+def _chips(claim: Claim, numbers: Mapping[Citation, int]) -> str:
+    """A claim's doubt and numbers, kept together on one line."""
+    row = "".join(chip(numbers[c], c) for c in sorted(claim.citations, key=lambda c: numbers[c]))
+    return f'<span class="chips">{_doubt(claim)}{row}</span>'
 
 
 def _doubt(claim: Claim) -> str:

@@ -5,10 +5,15 @@ Cut into lines in Python, where positions are code points, so that the browser n
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
+from itertools import pairwise
 
 from rag.chat.show import esc
 from rag.types import Document, Span
+
+_WRAP = 120  # characters; longer lines are paragraphs
+_LONG = 4000  # characters; a paragraph ends at the next line, so that none is too long to lay out at once
+_BEGINS = frozenset({"", "#", "-", "*", "|", " ", "\t"})  # with these a line begins something new
 
 
 def panel(document: Document, quote: Span, answer: Span | None = None) -> str:
@@ -22,33 +27,47 @@ def panel(document: Document, quote: Span, answer: Span | None = None) -> str:
         f'<header class="doc"><h2 tabindex="-1" dir="auto">{esc(document.source.title)}</h2>'
         f'<p class="where" dir="auto">{esc(document.where(quote))}</p></header>'
     )
-    return f'{head}<div class="text">{"".join(_lines(document, quote, answer))}</div>'
+    return f'{head}<div class="text">{"".join(_paragraphs(document, quote, answer))}</div>'
 
 
-def _lines(document: Document, quote: Span, answer: Span | None) -> Iterator[str]:
+def _paragraphs(document: Document, quote: Span, answer: Span | None) -> Iterator[str]:
+    """The text in paragraphs, page labels between them; the browser lays out only those in sight."""
     pages = {mark.span.start: mark.label for mark in document.marks if mark.kind == "page"}
     headings = {mark.span.start for mark in document.marks if mark.kind == "heading"}
-    at = 0
-    for text in document.text.split("\n"):
-        line = Span(at, at + len(text))
-        for start in [start for start in pages if line.start <= start <= line.end]:
+    for span in _spans(document.text, pages.keys() | headings):
+        for start in [start for start in pages if start <= span.end]:
             yield f'<p class="page" dir="auto">{esc(pages.pop(start))}</p>'
-        if text.strip():
-            kind = "h" if line.start in headings else "l"
-            yield f'<p class="{kind}" dir="auto">{_marked(document.text, line, quote, answer)}</p>'
-        at = line.end + 1
+        kind = "h" if span.start in headings else "l"
+        kind += " quoted" if span.overlaps(quote) else ""
+        yield f'<p class="{kind}" dir="auto">{_marked(document.text, span, quote, answer)}</p>'
 
 
-def _marked(text: str, line: Span, quote: Span, answer: Span | None) -> str:
-    """One line, cut where a mark begins or ends; a mark over several lines is taken up again in each."""
-    if not line.overlaps(quote):
-        return esc(line.of(text))
-    edges = {line.start, line.end}
-    for span in (quote, answer):
-        if span is not None:
-            edges |= {edge for edge in (span.start, span.end) if line.start < edge < line.end}
+def _spans(text: str, starts: Set[int]) -> Iterator[Span]:
+    """The lines of `text`, blank ones left out; those that a margin seems to have cut are one with the next, unless
+    something new begins there."""
+    begin = at = 0
+    lines = text.split("\n")
+    for n, line in enumerate(lines):
+        end = at + len(line)
+        after = lines[n + 1][:1] if n + 1 < len(lines) else ""
+        goes_on = line and len(line) <= _WRAP and after not in _BEGINS and end + 1 not in starts
+        if not goes_on or end - begin > _LONG or begin in starts:
+            if text[begin:end].strip():
+                yield Span(begin, end)
+            begin = end + 1
+        at = end + 1
+
+
+def _marked(text: str, span: Span, quote: Span, answer: Span | None) -> str:
+    """One paragraph, cut where a mark begins or ends; a mark over several is taken up again in each."""
+    if not span.overlaps(quote):
+        return esc(span.of(text))
+    edges = {span.start, span.end}
+    for mark in (quote, answer):
+        if mark is not None:
+            edges |= {edge for edge in (mark.start, mark.end) if span.start < edge < span.end}
     cuts = sorted(edges)
-    return "".join(_piece(text, Span(a, b), quote, answer) for a, b in zip(cuts, cuts[1:], strict=False))
+    return "".join(_piece(text, Span(a, b), quote, answer) for a, b in pairwise(cuts))
 
 
 def _piece(text: str, piece: Span, quote: Span, answer: Span | None) -> str:

@@ -1,0 +1,271 @@
+"""The chat page from a person's view, in a real browser."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.browser.desk import Desk
+from tests.browser.fake_assistant import PAYLOADS, FakeAssistant
+
+pytestmark = pytest.mark.browser
+
+QUOTE = "Japan will donate 250 cherry blossom trees to the United States."
+
+
+def test_the_first_quote_stands_before_the_answer_and_the_answer_carries_chips(desk: Desk) -> None:
+    desk.ask("trees?", until="#live .turn.running .card")
+    assert desk.page.inner_text("#live .card .quote") == QUOTE
+    desk.page.wait_for_selector("#live .turn.done.answered")
+    assert desk.page.inner_text("#live .outcome") == "Answered from your documents"
+    assert desk.page.eval_on_selector_all("#live .cite", "chips => chips.map(c => c.textContent)") == ["1", "1", "2"]
+    assert desk.page.get_attribute("#live .cite", "title") == QUOTE
+    assert desk.page.inner_text("#live .doubt") == "partly"
+    desk.shot("answered")
+
+
+def test_a_chip_opens_the_source_at_the_very_words(desk: Desk) -> None:
+    desk.ask("trees?")
+    desk.page.click("#live .cite >> nth=0")
+    assert desk.marked() == QUOTE
+    assert desk.page.inner_text("#panel mark.key") == "250 cherry blossom trees"
+    assert desk.page.inner_text("#panel h2") == "A visit in October"
+    assert desk.page.inner_text("#panel .where") == "line 2"
+    desk.shot("source")
+
+
+def test_the_keyboard_opens_a_source_walks_through_the_citations_and_comes_back(desk: Desk) -> None:
+    desk.ask("trees?")
+    desk.page.focus("#live .cite >> nth=0")
+    desk.page.keyboard.press("Enter")
+    desk.page.wait_for_selector("#frame.reading")
+    assert desk.marked() == QUOTE
+    desk.page.keyboard.press("ArrowRight")
+    desk.page.wait_for_function("document.querySelector('#panel .count').textContent === 'Source 2 of 2'")
+    assert desk.marked() == "The gift\ncontinues a custom of 1912."
+    desk.page.click("[data-step='-1']")
+    desk.page.wait_for_function("document.querySelector('#panel .count').textContent === 'Source 1 of 2'")
+    desk.page.keyboard.press("Escape")
+    assert desk.page.locator("#frame.reading").count() == 0
+    assert "cite" in desk.page.evaluate("document.activeElement.className")
+
+
+def test_a_quote_deep_in_a_long_document_comes_into_view_soon(desk: Desk) -> None:
+    desk.ask("closest passage about lines")
+    desk.page.click("#live .cite >> nth=1")
+    assert desk.marked() == "Line 3000 of a long report that says nothing of interest."
+    box = desk.page.locator("#panel mark").bounding_box()
+    assert box is not None and 0 < box["y"] < 820
+    took = []
+    for _ in range(5):
+        desk.page.eval_on_selector("#panel", "panel => delete panel.dataset.ms")
+        desk.page.click("#live .cite >> nth=1")
+        took.append(float(desk.page.wait_for_selector("#panel[data-ms]").get_attribute("data-ms")))
+    assert sorted(took)[2] < 150  # ms, the promise of the page
+
+
+def test_the_three_outcomes_are_told_apart_in_words(desk: Desk) -> None:
+    desk.ask("closest passages?", until="#live .turn.closest")
+    assert desk.page.inner_text("#live .outcome") == "Closest passages - not a confirmed answer"
+    assert desk.page.locator("#live blockquote").count() == 2
+    desk.shot("closest")
+    desk.ask("nothing about that?", until="#live .turn.nothing")
+    assert desk.page.inner_text("#live .outcome") == "Not in the documents"
+    assert desk.page.locator("#live .cite").count() == 0
+    desk.shot("nothing")
+
+
+@pytest.mark.parametrize("how", ["button", "escape"])
+def test_stop_closes_the_iterator_and_keeps_what_was_written(desk: Desk, fake: FakeAssistant, how: str) -> None:
+    ended = len(fake.closed)
+    desk.ask("slow question", until="#live .turn.running .writing:has-text('word3')")
+    pressed = time.monotonic()
+    if how == "button":
+        desk.page.click("#stop")
+    else:
+        desk.page.keyboard.press("Escape")
+    desk.page.wait_for_selector("#live .turn.stopped")
+    assert "word3" in desk.page.inner_text("#live .writing")
+    _until(lambda: len(fake.closed) > ended)
+    assert fake.closed[-1] - pressed < 1
+    assert desk.page.is_visible("#send") and not desk.page.is_visible("#stop")
+
+
+def test_a_closed_page_closes_the_iterator(chromium: Any, address: str, fake: FakeAssistant) -> None:
+    page = chromium.new_page()
+    desk = Desk(page, address)
+    ended = len(fake.closed)
+    desk.ask("silent question", until="#live .turn.running")
+    page.wait_for_timeout(700)
+    left = time.monotonic()
+    page.close()
+    _until(lambda: len(fake.closed) > ended)
+    assert fake.closed[-1] - left < 1.5  # 1 s, and the 0.4 s that this script takes for each event
+
+
+def test_shift_enter_breaks_the_line_and_enter_sends(desk: Desk) -> None:
+    desk.page.fill("#box textarea", "repeat one")
+    desk.page.press("#box textarea", "Shift+Enter")
+    desk.page.keyboard.type("two")
+    desk.page.press("#box textarea", "Enter")
+    desk.page.wait_for_selector("#live .turn.done")
+    assert desk.page.inner_text("#live .asked span + *, #live .asked").endswith("repeat one\ntwo")
+    assert desk.page.input_value("#box textarea") == ""
+
+
+def test_a_conversation_keeps_its_turns_and_hands_them_on(desk: Desk, fake: FakeAssistant) -> None:
+    desk.ask("trees?")
+    desk.ask("repeat that")
+    assert fake.histories[-1] == (("trees?", "Japan will give 250 cherry trees. It repeats a gift of 1912."),)
+    assert desk.page.locator("#turns .turn").count() == 1
+    desk.page.click("#turns .cite >> nth=0")
+    assert desk.marked() == QUOTE
+    desk.page.click("[data-do=new]")
+    desk.page.wait_for_selector("#live .empty")
+    assert desk.page.locator(".turn").count() == 0
+    desk.ask("repeat again")
+    assert fake.histories[-1] == ()
+
+
+def test_two_sessions_never_mix(desks: tuple[Desk, Desk], fake: FakeAssistant) -> None:
+    one, two = desks
+    one.ask("repeat first secret")
+    two.ask("repeat other")
+    assert fake.histories[-1] == ()
+    assert "first secret" not in two.page.content()
+    one.ask("slow question", until="#live .turn.running .writing")
+    two.ask("repeat while the other waits")  # neither waits for the other, nor stops it
+    two.page.keyboard.press("Escape")
+    assert one.page.locator("#live .turn.running").count() == 1
+    one.page.keyboard.press("Escape")
+    one.page.wait_for_selector("#live .turn.stopped")
+
+
+def test_an_example_question_is_asked_by_a_click(desk: Desk) -> None:
+    desk.page.click(".example >> nth=0")
+    desk.page.wait_for_selector("#live .turn.done")
+    assert "How many cherry trees will Japan give" in desk.page.inner_text("#live .asked")
+
+
+def test_the_drawer_tells_how_the_answer_was_found(desk: Desk) -> None:
+    desk.ask("trees?")
+    desk.page.click("#live summary")
+    drawer = desk.page.inner_text("#live .how")
+    for fact in ("93%", "dense #1", "lexical #2", "retrieve", "0.020 s", "And 1913.", "1913 is not in the quotes", "fake@1"):
+        assert fact in drawer
+    width = desk.page.eval_on_selector("#live .bar i", "bar => bar.style.width")
+    assert width == "93%"
+    desk.shot("drawer")
+
+
+def test_an_error_is_one_sentence_with_its_cure_and_hides_what_is_not_ours(desk: Desk) -> None:
+    desk.ask("fail now", until="#live .error")
+    assert desk.page.inner_text("#live .error").split() == "the model's process ended ask again: it starts anew".split()
+    desk.ask("crash now", until="#live .turn.stopped .error")
+    assert "secret detail" not in desk.page.content()
+    desk.ask("repeat it works again")
+
+
+def test_files_are_added_while_the_chat_goes_on_and_refusals_give_their_reason(
+    desk: Desk, fake: FakeAssistant, tmp_path: Path
+) -> None:
+    names = ("good.txt", "bad <b>.txt", "wait.txt")
+    for name in names:
+        (tmp_path / name).write_text(f"the text of {name}", "utf-8")
+    desk.page.click("[data-do=shelf]")
+    desk.page.set_input_files("#drop input[type=file]", [tmp_path / name for name in names])
+    assert fake.adding.wait(10)
+    desk.ask("trees?")  # indexing is at work: the answer comes all the same
+    fake.go_on.set()
+    desk.page.wait_for_selector("#report:has-text('2 added')")
+    assert "it holds no text <b>at all</b>" in desk.page.inner_text("#report")
+    assert "good.txt" in desk.page.inner_text("#shelf") and "bad" not in desk.page.inner_text("#shelf")
+    assert (next(d for d in fake.documents.values() if "good" in d.source.uri)).text == "the text of good.txt"
+    desk.shot("library")
+    row = desk.page.locator("#shelf li", has_text="good.txt")
+    row.locator(".remove").click()
+    row.locator(".remove").click()
+    desk.page.wait_for_selector("#report:has-text('Removed.')")
+    assert "good.txt" not in desk.page.inner_text("#shelf")
+
+
+def test_the_theme_follows_the_system_until_the_user_chooses(desk: Desk) -> None:
+    dark = "document.body.classList.contains('dark')"
+    desk.page.emulate_media(color_scheme="dark")
+    desk.page.wait_for_function(dark)
+    desk.page.click("[data-do=theme]")
+    assert desk.page.evaluate(dark) is False
+    desk.page.reload()
+    desk.page.wait_for_selector("body[data-ready]")
+    desk.page.wait_for_timeout(300)
+    assert desk.page.evaluate(dark) is False
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_is_readable_against_what_lies_behind_it(desk: Desk, scheme: str) -> None:
+    desk.page.emulate_media(color_scheme=scheme)
+    desk.ask("trees?")
+    desk.page.click("#live .cite >> nth=0")
+    desk.marked()
+    for part in ("#live .outcome", "#live .words p", "#live .cite", "#live .card .where", "#live .card b:not(.n)", "#panel mark",
+                 "#panel mark.key", "#panel .where", "#live .doubt", ".note", "#live .copy", "#box textarea"):  # fmt: skip
+        assert desk.page.eval_on_selector(part, CONTRAST) >= 4.5, part  # WCAG AA for text
+    desk.shot(f"theme-{scheme}")
+
+
+def test_on_a_phone_nothing_is_wider_than_the_screen_and_the_source_covers_the_conversation(desk: Desk) -> None:
+    desk.page.set_viewport_size({"width": 390, "height": 780})
+    desk.ask("trees?")
+    desk.page.click("#live .cite >> nth=0")
+    assert desk.marked() == QUOTE
+    box = desk.page.locator("#panel").bounding_box()
+    assert box is not None and box["width"] == 390 and abs(box["y"] + box["height"] - 780) < 1
+    widest = desk.page.evaluate("Math.max(...[...document.querySelectorAll('#head *, .turn, #composer, #panel *')].map(e => e.getBoundingClientRect().right))")
+    assert widest <= 390.5
+    desk.shot("phone")
+
+
+def test_no_payload_runs_and_nothing_is_fetched_from_elsewhere(desk: Desk, fake: FakeAssistant, tmp_path: Path) -> None:
+    page = desk.page
+    page.click("[data-do=shelf]")
+    title = page.title()
+    elements = "[...document.querySelectorAll('#turns *, #live *, #panel *, #library *')].map(e => e.tagName.toLowerCase())"
+    desk.ask("hostile question", until="#live .turn.done")
+    page.click("#live summary")
+    for n in range(len(PAYLOADS)):
+        page.click(f"#live .cite >> nth={n}")
+        page.wait_for_function(f"document.querySelector('#panel .count').textContent.startsWith('Source {n + 1} ')")
+        assert desk.marked() == PAYLOADS[n]
+    page.hover("#panel .text")
+    for payload in PAYLOADS:
+        desk.ask(f"repeat {payload}")
+        assert page.inner_text("#live .words") == f"said: repeat {payload}"
+    file = tmp_path / "<img src=x onerror=document.title='pwned'>.txt"
+    file.write_text(PAYLOADS[1], "utf-8")
+    page.set_input_files("#drop input[type=file]", [file])
+    page.wait_for_selector("#report:has-text('added')")
+    made = set(page.evaluate(elements))
+    assert not made & {"img", "script", "style", "iframe", "video", "link", "base", "a"}, made
+    assert page.title() == title
+    assert desk.strays == [] and desk.faults == []
+
+
+CONTRAST = """element => {
+  const rgb = (text) => text.match(/[\\d.]+/g).map(Number);
+  const light = ([r, g, b]) => [r, g, b].map(v => v / 255).map(v => v <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4)
+    .reduce((sum, v, i) => sum + v * [.2126, .7152, .0722][i], 0);
+  let behind = element, colour;
+  do { colour = rgb(getComputedStyle(behind).backgroundColor); behind = behind.parentElement; } while (behind && colour[3] === 0);
+  const [a, b] = [light(rgb(getComputedStyle(element).color)), light(colour)].sort((x, y) => y - x);
+  return (a + .05) / (b + .05);
+}"""
+
+
+def _until(true: Any, most_s: float = 5.0) -> None:
+    end = time.monotonic() + most_s
+    while not true() and time.monotonic() < end:
+        time.sleep(0.02)
+    assert true()
