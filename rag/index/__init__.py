@@ -233,11 +233,8 @@ class Index:
                 return
             with self.reading():
                 held = self._held
-            try:
-                if held is not None:
-                    snapshot.save(self._store, held)
-            except OSError as error:
-                raise IndexError_(f"no snapshot could be written: {error}", hint="free some space") from error
+            if held is not None:
+                snapshot.save(self._store, held)
 
     def check(self) -> CheckReport:
         """Prove every passage, vector and document; make again what is derived where it does not hold."""
@@ -365,7 +362,9 @@ def _prove(opened: Store) -> None:
     report = check.check(opened) if opened.write else None
     if report is None or not report.ok:
         first = report.problems[0] if report is not None else "its seal does not fit"
-        raise IndexDamaged(f"the index in {opened.folder} is damaged: {first}", hint="restore a copy, or add again in a new folder")
+        raise IndexDamaged(
+            f"the index in {opened.folder} is damaged: {first}", hint="restore a copy, or add again in a new folder"
+        )
     opened.seal_again()
 
 

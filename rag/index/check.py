@@ -19,6 +19,8 @@ from rag.index import rows, snapshot
 from rag.index.store import Store
 from rag.vectors.rows import unit
 
+WORDS, SNAPSHOT = "the inverted index", "the snapshot"
+
 
 @dataclass(frozen=True, slots=True)
 class CheckReport:
@@ -51,10 +53,10 @@ def check(store: Store) -> CheckReport:
     with store.still():
         with store.reading() as con:
             found = _examine(con, store)
-        repaired = _repair(store, found.repairs) if store.write and found.repairs else []
-    left = [] if repaired else [f"{what} does not hold" for what in found.repairs]
+        repaired = tuple(_repair(store, what) for what in found.repairs if store.write)
+    left = () if store.write else tuple(f"{what} does not hold" for what in found.repairs)
     problems = (*found.problems, *left)
-    return CheckReport(found.documents, found.passages, problems, tuple(repaired), time.perf_counter() - start)
+    return CheckReport(found.documents, found.passages, problems, repaired, time.perf_counter() - start)
 
 
 def _examine(con: sqlite3.Connection, store: Store) -> _Findings:
@@ -70,9 +72,9 @@ def _examine(con: sqlite3.Connection, store: Store) -> _Findings:
         found.problems.append(f"{now.passages} passages were stored, {strays[0]} and {strays[1]} vectors are there")
     if not found.problems:
         if now.words != lexical.VERSION or not lexical.holds(con, _words(con)):
-            found.repairs.append("the inverted index")
+            found.repairs.append(WORDS)
         if not _snapshot_holds(con, store, now.dim):
-            found.repairs.append("the snapshot")
+            found.repairs.append(SNAPSHOT)
     return found
 
 
@@ -121,14 +123,12 @@ def _snapshot_holds(con: sqlite3.Connection, store: Store, dim: int) -> bool:
         return False
 
 
-def _repair(store: Store, what: list[str]) -> list[str]:
-    done = []
-    if "the inverted index" in what:
+def _repair(store: Store, what: str) -> str:
+    """Make it again; returns what was done. Raises IndexError_ where the disk refuses."""
+    if what == WORDS:
         store.change(rows.relist, lambda _: None)
-        done.append("the inverted index was made again from the passages")
-    if "the snapshot" in what:
-        with store.reading() as con:
-            held = snapshot.from_rows(con)
-        snapshot.save(store, held)
-        done.append("the snapshot was made again from the rows")
-    return done
+        return f"{WORDS} was made again from the passages"
+    with store.reading() as con:
+        held = snapshot.from_rows(con)
+    snapshot.save(store, held)
+    return f"{SNAPSHOT} was made again from the rows"

@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from rag.errors import IndexError_
 from rag.files import write_atomically
 from rag.index import rows
 from rag.index.store import Store
@@ -81,12 +82,15 @@ def behind(con: sqlite3.Connection) -> bool:
 
 
 def save(store: Store, held: Held) -> None:
-    """Write the file, then the row that names it, then forget the one before. Raises OSError, IndexError_."""
+    """Write the file, then the row that names it, then forget the one before. Raises IndexError_."""
     with store.reading() as con:
         now, old = rows.meta(con), name_of(con)
     data = held.vectors.to_bytes()
     name = f"vectors-{now.generation}-{held.seq}.faiss"
-    write_atomically(store.folder / name, data)
+    try:
+        write_atomically(store.folder / name, data)
+    except OSError as error:
+        raise IndexError_(f"no snapshot could be written: {error}", hint="free some space") from error
     row = (name, held.seq, held.top, len(held.vectors), hashlib.sha256(data).hexdigest())
     store.change(_naming(row), lambda _: None)
     if old and old != name:

@@ -192,10 +192,11 @@ def connect(folder: Path, write: bool) -> sqlite3.Connection:
     if not write and not os.access(folder, os.W_OK):
         mode += "&immutable=1"  # SQLite could not make its -shm file there
     uri = f"file:{quote(str((folder / DATABASE).absolute()))}?mode={mode}"
-    con = sqlite3.connect(
-        uri, uri=True, isolation_level=None, check_same_thread=False, timeout=30, cached_statements=256
-    )
-    con.execute("PRAGMA synchronous=FULL")
+    try:
+        con = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False, timeout=30)
+        con.execute("PRAGMA synchronous=FULL")
+    except sqlite3.Error as error:
+        raise rows.damaged(f"the database in {folder} cannot be opened: {error}") from error
     return con
 
 
@@ -240,8 +241,9 @@ def state(folder: Path) -> str:
             raise IndexDamaged(f"{folder / DATABASE} is missing or empty", hint="restore it, or start in a new folder")
         return "there"
     names = {p.name for p in folder.iterdir() if not p.name.startswith(TMP)} - WELCOME
-    if names and not names <= {SEAL, DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm"}:
-        raise IndexError_(f"{folder} holds other files, such as {min(names)!r}", hint="choose an empty folder")
+    ours = {SEAL, DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm"}
+    if others := {name for name in names - ours if not name.endswith(".faiss")}:
+        raise IndexError_(f"{folder} holds other files, such as {min(others)!r}", hint="choose an empty folder")
     return "begun" if names else "none"
 
 

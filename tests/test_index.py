@@ -1,0 +1,644 @@
+"""The keeper: what was acknowledged is there, what is there is proven, and every search sees one moment."""
+
+from __future__ import annotations
+
+import math
+import shutil
+import sqlite3
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rag.errors import IndexBusy, IndexDamaged, IndexError_, IndexMismatch, IndexMissing
+from rag.index import Index, SourceRow, rows, snapshot
+from rag.types import Document, Mark, Passage, Source, Span
+from rag.vectors.exact import ExactIndex
+
+DIM = 16
+MAKER: dict[str, Any] = {"embedder": "mini@1", "dim": DIM, "rules": "r1"}
+Made = tuple[Document, list[Passage], Any]
+
+
+def made(name: str, texts: list[str], seed: int | None = None, marks: tuple[Mark, ...] = ()) -> Made:
+    """A document of these passages, with vectors that depend on the name or the seed alone."""
+    document = Document(Source.at(f"file:///{name}", name), " ".join(texts), marks)
+    passages, at = [], 0
+    for text in texts:
+        passages.append(Passage.cut(document, Span(at, at + len(text))))
+        at += len(text) + 1
+    numbers = np.random.default_rng(abs(hash(seed)) if seed is not None else sum(map(ord, name)))
+    return document, passages, numbers.standard_normal((len(texts), DIM)).astype(np.float32)
+
+
+def several(n: int) -> list[Made]:
+    return [made(f"d{i}", [f"Passage {j} of paper{i} on topic{i}x{j}." for j in range(1 + i % 4)], i) for i in range(n)]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "index"
+
+
+@pytest.fixture
+def index(folder: Path) -> Any:
+    with Index.open(folder, **MAKER) as index:
+        yield index
+
+
+def test_what_is_put_is_found_by_meaning_by_word_and_by_name(index: Index) -> None:
+    document, passages, vectors = made("a", ["Japan gives trees.", "Tariffs rose."], marks=(
+        Mark(Span(0, 32), "heading", "News", 1), Mark(Span(0, 32), "page", "p. 1"),
+    ))  # fmt: skip
+    passages = [Passage.cut(document, p.span) for p in passages]
+    assert index.put(document, passages, vectors, digest="abc", stat="1:2") is False
+    ids, cosines = index.dense(vectors, 1)
+    assert cosines[:, 0].tolist() == [1.0, 1.0]
+    assert index.passages(ids[:, 0].tolist()) == passages
+    assert index.passages([id for id, _ in index.lexical("tariff", 5)]) == [passages[1]]
+    assert index.document(document.source.id) == document
+    row = index.find(document.source.id)
+    assert row is not None
+    assert row == SourceRow(document.source, "abc", "1:2", 2, len(document.text), row.added)
+    assert index.sources() == [row]
+    assert len(index) == 2
+
+
+def test_dense_search_is_brute_force_over_everything_that_was_put(index: Index) -> None:
+    exact, texts = ExactIndex(DIM), {}
+    for document, passages, vectors in several(30):
+        index.put(document, passages, vectors)
+        for passage, vector in zip(passages, vectors, strict=True):
+            exact.add([len(texts)], vector[None])
+            texts[len(texts)] = passage
+    queries = np.random.default_rng(5).standard_normal((7, DIM)).astype(np.float32)
+    ids, cosines = index.dense(queries, 10)
+    wanted, wanted_cosines = exact.search(queries, 10)
+    assert np.array_equal(cosines, wanted_cosines)
+    for got, want in zip(ids, wanted, strict=True):
+        assert index.passages(got.tolist()) == [texts[int(i)] for i in want]
+
+
+def test_a_new_version_takes_the_place_of_the_old_and_ids_never_come_again(index: Index) -> None:
+    for other in several(3):
+        index.put(*other)
+    old, new = made("a", ["the old words", "stay"], 1), made("a", ["the new words", "stay"], 2)
+    assert index.put(*old) is False
+    before = {id for id, _ in index.lexical("old stay", 9)}
+    assert index.put(*new) is True
+    assert index.lexical("old", 9) == []
+    after = {id for id, _ in index.lexical("new stay", 9)}
+    assert not before & after
+    assert index.document(old[0].source.id) == new[0]
+    for id in before:
+        with pytest.raises(KeyError):
+            index.passages([id])
+    assert index.remove(new[0].source.id) is True
+    index.put(*new)
+    assert not after & {id for id, _ in index.lexical("new stay", 9)}
+    assert index.check().ok
+
+
+def test_remove_takes_away_every_trace_at_once(index: Index) -> None:
+    for one in several(6):
+        index.put(*one)
+    gone = several(6)[3]
+    assert index.remove(gone[0].source.id) is True
+    assert index.remove(gone[0].source.id) is False
+    assert index.find(gone[0].source.id) is None
+    assert index.lexical("paper3", 9) == []
+    ids, _ = index.dense(gone[2], 100)
+    assert all(p.source != gone[0].source for p in index.passages(ids[0].tolist()))
+    assert index.idf(["paper3"]) == index.idf(["neverseen"])
+    with pytest.raises(KeyError):
+        index.document(gone[0].source.id)
+
+
+def test_what_was_acknowledged_is_there_after_a_close(folder: Path) -> None:
+    with Index.open(folder, **MAKER) as index:
+        for one in several(20):
+            index.put(*one)
+        before = index.sources(), index.fingerprint, index.dense(several(20)[7][2], 5), index.lexical("paper7", 5)
+    for write in (True, False):
+        with Index.open(folder, **MAKER, write=write) as index:
+            after = index.sources(), index.fingerprint, index.dense(several(20)[7][2], 5), index.lexical("paper7", 5)
+            assert str(before) == str(after)
+            assert index.check().ok
+
+
+def test_idf_is_the_formula(index: Index) -> None:
+    index.put(*made("a", ["trees and trees", "a tree", "no wood", "cherry tree", "tree cherry"]))
+    wanted = [math.log(1 + (5 - n + 0.5) / (n + 0.5)) for n in (4, 1, 0, 0)]
+    assert index.idf(["Trees", "wood", "zebra", "?"]) == pytest.approx(wanted)
+    assert index.idf(["cherry tree"]) == pytest.approx([math.log(1 + 4.5 / 1.5)])
+    index.put(*made("b", ["zebra"]))
+    assert index.idf(["zebra"]) == pytest.approx([math.log(1 + 5.5 / 1.5)])
+
+
+def test_search_in_some_sources_sees_these_only(index: Index) -> None:
+    for one in several(12):
+        index.put(*one)
+    chosen = {one[0].source.id for one in several(12)[4:7]} | {"unknown"}
+    ids, _ = index.dense(several(1)[0][2], 100, chosen)
+    assert {p.source.id for p in index.passages(ids[0].tolist())} == chosen - {"unknown"}
+    assert ids.shape == (1, sum(len(one[1]) for one in several(12)[4:7]))
+    found = index.passages([id for id, _ in index.lexical("passage", 100, chosen)])
+    assert {p.source.id for p in found} == chosen - {"unknown"}
+    assert index.dense(several(1)[0][2], 5, [])[0].shape == (1, 0)
+    assert index.lexical("passage", 5, []) == []
+
+
+def test_unchanged_passages_of_a_changed_document_keep_their_vectors(index: Index) -> None:
+    old = made("a", ["one", "two", "three"])
+    index.put(*old)
+    known = index.vectors_of(old[0].source.id)
+    new = made("a", ["two", "four", "three"])
+    assert [index.key(p) in known for p in new[1]] == [True, False, True]
+    assert np.array_equal(known[index.key(new[1][0])], old[2][1])
+    assert index.vectors_of("unknown") == {}
+
+
+def test_a_heading_is_part_of_what_was_embedded() -> None:
+    text = "one two"
+    bare = Document(Source.at("x", "x"), text)
+    headed = Document(Source.at("x", "x"), text, (Mark(Span(0, 7), "heading", "H", 1),))
+    assert Index.key(Passage.cut(bare, Span(0, 3))) != Index.key(Passage.cut(headed, Span(0, 3)))
+
+
+@pytest.mark.parametrize(
+    "text", ["a\0b \ud800 \udc00 c", "\ud83d\ude00 apart", "\U0001f600", "\u202e", "\r\n\x1f", "é"]
+)
+def test_whatever_a_document_holds_comes_back_as_it_was(folder: Path, text: str) -> None:
+    document = Document(Source.at(f"file:///{text}", text, "text/x"), text, (Mark(Span(0, 1), "heading", text, 2),))
+    passage = Passage.cut(document, Span(0, len(text)))
+    with Index.open(folder, **MAKER) as index:
+        index.put(document, [passage], np.ones((1, DIM), np.float32), digest="d", stat="s")
+    with Index.open(folder, **MAKER) as index:
+        assert index.document(document.source.id) == document
+        assert index.passages([1]) == [passage]
+        assert index.sources()[0].source == document.source
+        assert index.remove(document.source.id)
+        assert index.check().ok
+
+
+def test_a_document_without_passages_is_kept_and_found_by_name_only(index: Index) -> None:
+    document = Document(Source.at("file:///empty", "empty"), "")
+    index.put(document, [], np.empty((0, DIM), np.float32))
+    assert index.document(document.source.id) == document
+    assert index.dense(np.ones((1, DIM), np.float32), 3)[0].shape == (1, 0)
+    assert index.vectors_of(document.source.id) == {}
+    assert index.check().ok
+
+
+def test_what_does_not_belong_together_is_refused_and_changes_nothing(index: Index) -> None:
+    document, passages, vectors = made("a", ["one", "two"])
+    other = made("b", ["one", "two"])
+    before = index.fingerprint
+    nan = vectors.copy()
+    nan[1, 3] = np.nan
+    for args, says in (
+        ((document, passages, vectors[:1]), "1 vectors for 2 passages"),
+        ((document, passages, vectors[:, 1:]), r"shape \(n, 16\)"),
+        ((document, passages, nan), "row 1 holds NaN"),
+        ((document, passages, 0 * vectors), "row 0 is all zeros"),
+        ((document, other[1], vectors), "was not cut from"),
+    ):
+        with pytest.raises(ValueError, match=says):
+            index.put(*args)
+    assert index.fingerprint == before
+    assert len(index) == 0
+
+
+def test_touch_notes_the_new_time_and_leaves_the_content(index: Index) -> None:
+    one = several(1)[0]
+    index.put(*one, digest="d", stat="old")
+    before = index.fingerprint
+    index.touch(one[0].source.id, "new")
+    row = index.find(one[0].source.id)
+    assert row is not None
+    assert (row.digest, row.stat) == ("d", "new")
+    assert index.fingerprint == before
+    assert index.dense(one[2], 1)[0].tolist() == [[1]]
+    with pytest.raises(KeyError):
+        index.touch("unknown", "new")
+
+
+def test_the_fingerprint_changes_with_anything_stored_and_with_the_maker(tmp_path: Path) -> None:
+    seen = set()
+    for number, maker in enumerate((MAKER, MAKER | {"rules": "r2"}, MAKER | {"embedder": "e2"})):
+        with Index.open(tmp_path / str(number), **maker) as index:
+            seen.add(index.fingerprint)
+            for one in several(2):
+                index.put(*one)
+                seen.add(index.fingerprint)
+            index.remove(several(1)[0][0].source.id)
+            seen.add(index.fingerprint)
+    assert len(seen) == 12
+
+
+# -- who may open it ---------------------------------------------------------------------------------------------------
+
+
+def test_there_is_nothing_to_read_where_nothing_was_made_and_reading_makes_nothing(folder: Path) -> None:
+    for path in (folder, folder.parent):
+        with pytest.raises(IndexMissing, match="no index"):
+            Index.open(path, **MAKER, write=False)
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize("changed", [{"embedder": "mini@2"}, {"dim": 8}, {"rules": "r2"}])
+def test_another_maker_is_refused_with_both_names(folder: Path, changed: dict[str, Any]) -> None:
+    Index.open(folder, **MAKER).close()
+    for write in (True, False):
+        with pytest.raises(IndexMismatch) as error:
+            Index.open(folder, **(MAKER | changed), write=write)
+        (key, value), message = next(iter(changed.items())), str(error.value)
+        assert str(value) in message
+        assert str(MAKER[key]) in message
+        assert error.value.hint
+    Index.open(folder, **MAKER).close()
+
+
+def test_one_writes_and_any_number_read(folder: Path) -> None:
+    with Index.open(folder, **MAKER) as writer:
+        with pytest.raises(IndexBusy, match="held by process"):
+            Index.open(folder, **MAKER)
+        with Index.open(folder, **MAKER, write=False) as a, Index.open(folder, **MAKER, write=False) as b:
+            for one in several(8):
+                writer.put(*one)
+                assert len(a) == len(b) == len(writer)
+                for reader in (a, b):
+                    assert reader.passages(reader.dense(one[2], 1)[0][:, 0].tolist()) == one[1]
+            writer.remove(several(8)[2][0].source.id)
+            assert np.array_equal(a.dense(one[2], 50)[0], writer.dense(one[2], 50)[0])
+            with pytest.raises(IndexError_, match="reading only"):
+                a.put(*one)
+    Index.open(folder, **MAKER).close()
+
+
+def test_an_index_made_by_a_newer_version_is_refused(folder: Path) -> None:
+    Index.open(folder, **MAKER).close()
+    (folder / "FORMAT").write_text("rag index 2\n")
+    with pytest.raises(IndexMismatch, match="newer version"):
+        Index.open(folder, **MAKER)
+    (folder / "FORMAT").write_text("rag index 1\n")
+    tamper(folder, "UPDATE meta SET schema = 2")
+    with pytest.raises(IndexMismatch, match="newer version"):
+        Index.open(folder, **MAKER)
+
+
+def test_a_folder_with_other_files_is_never_made_an_index(folder: Path) -> None:
+    folder.mkdir()
+    (folder / "thesis.doc").write_text("mine")
+    with pytest.raises(IndexError_, match=r"thesis\.doc"):
+        Index.open(folder, **MAKER)
+    assert {p.name for p in folder.iterdir()} <= {"thesis.doc", "LOCK"}
+    (folder.parent / "file").write_text("")
+    with pytest.raises(IndexError_, match="not a folder"):
+        Index.open(folder.parent / "file", **MAKER)
+
+
+def test_a_folder_with_a_readme_counts_as_empty(folder: Path) -> None:
+    folder.mkdir()
+    (folder / "README.md").write_text("what lies here")
+    (folder / ".gitignore").write_text("*")
+    Index.open(folder, **MAKER).close()
+    assert (folder / "README.md").read_text() == "what lies here"
+
+
+def test_a_closed_index_says_so(folder: Path) -> None:
+    index = Index.open(folder, **MAKER)
+    index.close()
+    index.close()
+    for act in (lambda: len(index), lambda: index.put(*several(1)[0]), index.sources):
+        with pytest.raises(IndexError_, match="closed"):
+            act()
+
+
+def test_opening_loads_no_faiss(folder: Path) -> None:
+    with Index.open(folder, **MAKER) as index:
+        index.put(*several(1)[0])
+    code = f"""
+import sys
+from pathlib import Path
+from rag.index import Index
+with Index.open(Path({str(folder)!r}), **{MAKER!r}, write=False) as index:
+    index.lexical("paper0", 3), index.passages([1]), index.sources()
+print("faiss" in sys.modules)
+"""
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "False\n"
+
+
+# -- many at once ------------------------------------------------------------------------------------------------------
+
+
+def versions(index: Index, stop: threading.Event, wrong: list[str]) -> None:
+    """Every moment must hold all passages of one version of each document, and nothing of another."""
+    query = np.ones((1, DIM), np.float32)
+    while not stop.is_set():
+        with index.reading():
+            ids = index.dense(query, 1000)[0][0].tolist()
+            words = [id for id, _ in index.lexical("common", 1000)]
+            if sorted(ids) != sorted(words) or len(ids) != len(index):
+                wrong.append(f"dense sees {len(ids)}, words {len(words)}, the index {len(index)}")
+            texts = [p.text for p in index.passages(ids)]
+        seen: dict[str, set[str]] = {}
+        for text in texts:
+            _, document, version, _ = text.split()
+            seen.setdefault(document, set()).add(version)
+        torn = [name for name, found in seen.items() if len(found) > 1]
+        if torn or len(texts) != 6 * len(seen):
+            wrong.append(f"{torn} torn, {len(texts)} passages of {len(seen)} documents")
+
+
+@pytest.mark.parametrize("write", [True, False], ids=["same process", "a reader beside the writer"])
+def test_a_search_during_an_add_sees_one_moment(folder: Path, write: bool) -> None:
+    with Index.open(folder, **MAKER) as writer:
+        reader = writer if write else Index.open(folder, **MAKER, write=False)
+        stop, wrong = threading.Event(), []
+        threads = [threading.Thread(target=versions, args=(reader, stop, wrong)) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        for n in range(60):
+            writer.put(*made(f"d{n % 5}", [f"common d{n % 5} v{n} p{j}" for j in range(6)], n))
+            if n % 7 == 6:
+                writer.remove(Source.at(f"file:///d{n % 5}", "").id)
+            if n % 20 == 19:
+                writer.flush()
+        stop.set()
+        for thread in threads:
+            thread.join()
+        reader.close()
+    assert wrong == []
+
+
+def test_several_threads_may_put_at_once(index: Index) -> None:
+    work = several(40)
+    threads = [
+        threading.Thread(target=lambda part: [index.put(*one) for one in part], args=(work[i::4],)) for i in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert {row.source for row in index.sources()} == {one[0].source for one in work}
+    assert index.check().ok
+    for one in work:
+        assert index.passages(index.dense(one[2], 1)[0][:, 0].tolist()) == one[1]
+
+
+def test_a_thread_that_reads_cannot_change_and_is_told_so(index: Index) -> None:
+    with index.reading(), pytest.raises(RuntimeError, match="reading"):
+        index.put(*several(1)[0])
+    index.put(*several(1)[0])
+
+
+# -- the snapshot ------------------------------------------------------------------------------------------------------
+
+
+def read_rows(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many vectors are read from rows from now on, one entry per load."""
+    real, counts = rows.vectors, []
+
+    def counting(*args: Any, **kwargs: Any) -> Any:
+        counts.append(0)
+        for ids, vectors in real(*args, **kwargs):
+            counts[-1] += len(ids)
+            yield ids, vectors
+
+    monkeypatch.setattr(snapshot.rows, "vectors", counting)
+    return counts
+
+
+def test_a_good_snapshot_spares_reading_the_rows_and_later_changes_are_caught_up(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work = several(40)
+    with Index.open(folder, **MAKER) as index:
+        for one in work:
+            index.put(*one)
+    names = sorted(p.name for p in folder.glob("vectors-*.faiss"))
+    assert names == ["vectors-1-40.faiss"]
+    with Index.open(folder, **MAKER) as index:
+        index.put(*made("late", ["one more"]))
+        index.remove(work[0][0].source.id)
+    assert sorted(p.name for p in folder.glob("vectors-*.faiss")) == names, "two changes are no reason to write all"
+    counts = read_rows(monkeypatch)
+    with Index.open(folder, **MAKER, write=False) as index:
+        assert index.dense(made("late", ["one more"])[2], 1)[1][0, 0] == 1.0
+        assert index.dense(work[0][2], 1)[1][0, 0] < 1.0
+        assert len(index.dense(work[0][2], 1000)[0][0]) == len(index)
+    assert counts == [1]
+
+
+def spoil(how: str) -> Callable[[Path], None]:
+    def flip(path: Path) -> None:
+        data = bytearray(path.read_bytes())
+        data[len(data) // 2] ^= 1
+        path.write_bytes(data)
+
+    def foreign(path: Path) -> None:
+        other = path.parent.parent / "other"
+        with Index.open(other, **MAKER) as index:
+            for one in several(40):
+                index.put(one[0], one[1], one[2][::-1] * 2)
+        shutil.copy(other / path.name, path)
+
+    return {
+        "missing": Path.unlink,
+        "empty": lambda path: path.write_bytes(b"") and None,
+        "cut": lambda path: path.write_bytes(path.read_bytes()[:-9]) and None,
+        "flipped": flip,
+        "garbage": lambda path: path.write_bytes(b"x" * 10_000) and None,
+        "of another index": foreign,
+    }[how]
+
+
+@pytest.mark.parametrize("how", ["missing", "empty", "cut", "flipped", "garbage", "of another index"])
+def test_a_bad_snapshot_is_made_again_and_nobody_notices(folder: Path, how: str) -> None:
+    work = several(40)
+    with Index.open(folder, **MAKER) as index:
+        for one in work:
+            index.put(*one)
+        before = index.dense(work[5][2], 20)
+    spoil(how)(next(folder.glob("vectors-*.faiss")))
+    with Index.open(folder, **MAKER) as index:
+        after = index.dense(work[5][2], 20)
+        assert np.array_equal(before[0], after[0])
+        assert np.array_equal(before[1], after[1])
+        assert index.check().repaired == ("the snapshot was made again from the rows",)
+        assert index.check().repaired == ()
+
+
+# -- damage ------------------------------------------------------------------------------------------------------------
+
+
+def tamper(folder: Path, *statements: str, seal: bool = False) -> None:
+    """Change the database behind the index's back; with `seal`, the seal too is taken away."""
+    con = sqlite3.connect(folder / "store.db", isolation_level=None)
+    for statement in statements:
+        con.execute(statement)
+    con.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    con.close()
+    if seal:
+        (folder / "SEAL").unlink()
+
+
+@pytest.fixture
+def closed(folder: Path) -> Path:
+    with Index.open(folder, **MAKER) as index:
+        for one in several(20):
+            index.put(*one)
+    return folder
+
+
+DAMAGE = {
+    "a text": "UPDATE documents SET text = replace(CAST(text AS TEXT), 'paper7', 'paper8') WHERE id = 8",
+    "a title": "UPDATE documents SET about = replace(CAST(about AS TEXT), 'd7', 'd8') WHERE id = 8",
+    "a span": "UPDATE passages SET start = start + 1 WHERE id = 9",
+    "a span out of the text": 'UPDATE passages SET "end" = 100000 WHERE id = 9',
+    "an owner": "UPDATE passages SET document = 2 WHERE id = 9",
+    "a vector": "UPDATE vectors SET row = zeroblob(64) WHERE id = 9",
+    "a missing passage": "DELETE FROM passages WHERE id = 9",
+    "a missing vector": "DELETE FROM vectors WHERE id = 9",
+    "a missing document": "DELETE FROM documents WHERE id = 8",
+    "a second copy": 'INSERT INTO passages SELECT 1000, document, start, "end", hash FROM passages WHERE id = 9',
+}
+
+
+@pytest.mark.parametrize("what", DAMAGE)
+def test_damage_is_seen_at_the_next_start(closed: Path, what: str) -> None:
+    tamper(closed, DAMAGE[what])
+    for write in (True, False):
+        with pytest.raises(IndexDamaged):
+            Index.open(closed, **MAKER, write=write)
+
+
+@pytest.mark.parametrize("what", DAMAGE)
+def test_damage_is_told_by_check_even_where_the_seal_is_gone(closed: Path, what: str) -> None:
+    tamper(closed, DAMAGE[what], seal=True)
+    with Index.open(closed, **MAKER) as index:
+        report = index.check()
+        assert not report.ok
+        assert report.problems
+
+
+@pytest.mark.parametrize("what", ["a text", "a span", "a vector", "an owner"])
+def test_a_damaged_document_is_never_quoted_and_can_be_removed_or_put_again(closed: Path, what: str) -> None:
+    tamper(closed, DAMAGE[what], seal=True)
+    hurt = several(20)[7] if what == "a text" else several(20)[3]
+    with Index.open(closed, **MAKER) as index:
+        hurt = next(one for one in several(20) if one[0].source == hurt[0].source)
+        if what == "a vector":
+            (closed / "vectors-1-20.faiss").unlink()
+            with pytest.raises(IndexDamaged):
+                index.dense(hurt[2], 3)
+        else:
+            with pytest.raises(IndexDamaged):
+                index.passages(range(1, len(index) + 1))
+        for one in several(20):
+            index.put(*one)
+        assert index.check().ok
+        assert [index.document(one[0].source.id) for one in several(20)] == [one[0] for one in several(20)]
+
+
+@pytest.mark.parametrize("seal", [True, False], ids=["unsealed", "sealed"])
+def test_a_damaged_inverted_index_is_made_again(closed: Path, seal: bool) -> None:
+    tamper(closed, "UPDATE words_docsize SET sz = x'7f00' WHERE id < 9", seal=seal)
+    with Index.open(closed, **MAKER) as index:
+        report = index.check()
+        assert report.ok
+        assert report.repaired == (("the inverted index was made again from the passages",) if seal else ())
+        ids = [id for id, _ in index.lexical("paper7", 9)]
+        assert [p.source.title for p in index.passages(ids)] == ["d7"] * 4
+    with Index.open(closed, **MAKER, write=False) as index:
+        assert index.check().repaired == ()
+
+
+def test_an_inverted_index_of_another_version_is_made_again_when_opened_for_writing(closed: Path) -> None:
+    tamper(closed, "UPDATE meta SET words = '0/old'", "INSERT INTO words(words) VALUES ('delete-all')", seal=True)
+    with Index.open(closed, **MAKER) as index:
+        assert len(index.lexical("paper7", 9)) == 4
+        assert index.check().repaired == ()
+
+
+@pytest.mark.parametrize("bytes_", [None, b"", b"garbage" * 1000, b"SQLite format 3\0" + b"\0" * 5000])
+def test_a_lost_database_is_an_error_and_never_a_new_one(closed: Path, bytes_: bytes | None) -> None:
+    (closed / "store.db").unlink()
+    if bytes_ is not None:
+        (closed / "store.db").write_bytes(bytes_)
+    for write in (True, False):
+        with pytest.raises(IndexDamaged):
+            Index.open(closed, **MAKER, write=write)
+    assert not (closed / "store.db").exists() or (closed / "store.db").read_bytes() == bytes_
+
+
+CRASH = """
+import os, sys
+sys.path[:0] = [{tests!r}, {root!r}]
+from test_index import *
+index = Index.open(Path({folder!r}), **MAKER)
+for one in several(20): index.put(*one)
+os.kill(os.getpid(), 9)
+"""
+
+
+@pytest.fixture
+def crashed(folder: Path) -> Path:
+    here = Path(__file__).parent
+    code = CRASH.format(tests=str(here), root=str(here.parent), folder=str(folder))
+    assert subprocess.run([sys.executable, "-c", code]).returncode == -9
+    assert (folder / "store.db-wal").stat().st_size > 0
+    return folder
+
+
+def test_after_a_kill_everything_acknowledged_is_there(crashed: Path) -> None:
+    for write in (False, True):
+        with Index.open(crashed, **MAKER, write=write) as index:
+            assert {row.source for row in index.sources()} == {one[0].source for one in several(20)}
+            assert index.check().ok
+
+
+def test_a_lost_log_is_seen(crashed: Path) -> None:
+    (crashed / "store.db-wal").unlink()
+    for write in (True, False):
+        with pytest.raises(IndexDamaged, match=r"change 0, but change 20 was acknowledged"):
+            Index.open(crashed, **MAKER, write=write)
+    (crashed / "SEAL").unlink()  # the hint: go on with what is there
+    with Index.open(crashed, **MAKER) as index:
+        assert len(index) == 0
+
+
+def test_a_flipped_bit_in_the_log_is_seen(crashed: Path) -> None:
+    data = bytearray((crashed / "store.db-wal").read_bytes())
+    data[len(data) // 2] ^= 16
+    (crashed / "store.db-wal").write_bytes(data)
+    with pytest.raises(IndexDamaged, match="change 20 was acknowledged"):
+        Index.open(crashed, **MAKER)
+
+
+def test_a_seal_that_cannot_be_read_costs_a_closer_look_and_nothing_else(closed: Path) -> None:
+    for seal in (b"", b"garbage", b"\xff" * 85, (closed / "SEAL").read_bytes().replace(b"20 ", b"21 ", 1)):
+        (closed / "SEAL").write_bytes(seal)
+        with Index.open(closed, **MAKER) as index:
+            assert index.check().ok
+
+
+def test_making_an_index_that_was_interrupted_is_finished_by_the_next(closed: Path) -> None:
+    (closed / "FORMAT").unlink()
+    with pytest.raises(IndexMissing):
+        Index.open(closed, **MAKER, write=False)
+    with Index.open(closed, **MAKER) as index:
+        assert len(index.sources()) == 20
+
+
+def test_unfinished_files_are_swept_away_by_the_next_writer(closed: Path) -> None:
+    (closed / "tmp-1234").write_bytes(b"half")
+    (closed / "vectors-1-3.faiss").write_bytes(b"old")
+    Index.open(closed, **MAKER).close()
+    assert {p.name for p in closed.iterdir()} == {"FORMAT", "LOCK", "SEAL", "store.db", "vectors-1-20.faiss"}
