@@ -132,5 +132,7 @@ def _run(app: FastAPI, listener: socket.socket, address: str, open_browser: bool
             if open_browser:
                 threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
 
-    config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=1, server_header=False)
+    config = uvicorn.Config(
+        app, log_level="warning", access_log=False, timeout_graceful_shutdown=1, server_header=False
+    )
     Server(config).run(sockets=[listener])

@@ -32,7 +32,8 @@ def drawer(answer: Answer) -> str:
 def bar(share: float, shown: str) -> str:
     """A bar of `share` (0 to 1, clipped) with its value as text."""
     width = 100 * min(max(share, 0.0), 1.0)
-    return f'<span class="bar" aria-hidden="true"><i style="width:{width:.1f}%"></i></span><span class="v">{shown}</span>'
+    line = f'<span class="bar" aria-hidden="true"><i style="width:{width:.1f}%"></i></span>'
+    return f'{line}<span class="v">{shown}</span>'
 
 
 def _section(title: str, rows: Iterable[str]) -> str:
@@ -67,18 +68,22 @@ def _passage(hit: Hit, best: float) -> str:
     return f"<li>{line}{said}<small>{title} &middot; {heading}{ranks}</small></li>"
 
 
+def _row(name: str, line: str) -> str:
+    return f'<li class="row"><span class="name">{esc(name)}</span>{line}</li>'
+
+
 def _seconds(seconds: Mapping[str, float]) -> Iterable[str]:
     longest = max(seconds.values(), default=0.0)
     for step, took in seconds.items():
         share = took / longest if longest > 0 else 0.0
-        yield f'<li class="row"><span class="name">{esc(step)}</span>{bar(share, f"{took:.3f} s")}</li>'
+        yield _row(step, bar(share, f"{took:.3f} s"))
 
 
 def _signals(trace: Trace) -> Iterable[str]:
     if trace.signals:
-        yield f'<li class="row"><span class="name">confidence</span>{bar(trace.confidence, f"{trace.confidence:.0%}")}</li>'
+        yield _row("confidence", bar(trace.confidence, f"{trace.confidence:.0%}"))
     for name, value in trace.signals.items():
-        yield f'<li class="row"><span class="name">{esc(name)}</span>{bar(value, f"{value:.3g}")}</li>'
+        yield _row(name, bar(value, f"{value:.3g}"))
 
 
 def _withheld(text: str, why: str) -> str:

@@ -21,7 +21,7 @@ POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data: blob:; media-src 'self' blob:; font-src 'self' data:; connect-src 'self'; "
     "form-action 'self'; frame-ancestors 'none'; object-src 'none'; base-uri 'self'"
-)  # Gradio's page evaluates its templates, hence 'unsafe-eval'; what guards the text is escaping, this is the second wall
+)  # Gradio evaluates its templates, hence 'unsafe-eval': escaping is what guards the text, this is the second wall
 _HEADERS: Mapping[bytes, bytes] = {
     b"content-security-policy": POLICY.encode(),
     b"x-content-type-options": b"nosniff",
@@ -48,7 +48,7 @@ def is_loopback(host: str) -> bool:
 def trusts(served: str, own_names: frozenset[str] = frozenset()) -> Callable[[str], bool]:
     """Which names a request may use for a server bound to `served`.
 
-    On loopback only loopback's names. Elsewhere also `own_names` and any plain address: a rebinding attack needs a name.
+    On loopback only loopback's names. Elsewhere also `own_names` and any plain address: rebinding needs a name.
     """
     open_to_others = not is_loopback(served)
 
@@ -99,7 +99,7 @@ class Guard:
         if self._password is not None and not _knows(headers.get("authorization", ""), self._password):
             return 401, "This page needs its password."
         length = headers.get("content-length", "0")
-        if not length.isdigit() or int(length) > self._max_bytes:
+        if not length.isdecimal() or int(length) > self._max_bytes:
             return 413, f"More than {self._max_bytes >> 20} MB in one request is refused."
         return None
 

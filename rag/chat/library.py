@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from rag.chat.show import esc
+from rag.chat.show import UNEXPECTED, esc
 from rag.errors import RagError
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ MAX_FILE_MB = 100
 MAX_FILES = 500
 _UNSAFE = re.compile(r"[^\w .()+,&-]+")
 
-# What can be asked of the two texts that come with the project; keyed by file name, shown while they are in the library.
+# What can be asked of the two texts that come with the project, by file name; shown while they are in the library.
 _EXAMPLES = {
     "001_6b10a84c2a205f2b.txt": (
         "How many cherry trees will Japan give to the United States?",
@@ -38,7 +38,7 @@ _EXAMPLES = {
 def empty(rows: Sequence[SourceRow]) -> str:
     """What the page shows before the first question."""
     if not rows:
-        invitation = "Your library is empty. Open <b>Library</b> above and drop in the documents that you want to question."
+        invitation = "Your library is empty. Open <b>Library</b> above and drop in the documents to question."
     else:
         invitation = (
             f"{_count(len(rows), 'document')} in your library. Every answer shows the very words that back it: "
@@ -85,8 +85,10 @@ def report(done: Report) -> str:
 def trouble(error: Exception) -> str:
     """An error over the shelf, in one sentence with its cure."""
     if isinstance(error, RagError):
-        return f'<div class="report error" role="alert">{esc(error.message)} <span class="hint">{esc(error.hint)}</span></div>'
-    return '<div class="report error" role="alert">Something unexpected went wrong. The terminal has the report.</div>'
+        said = f'{esc(error.message)} <span class="hint">{esc(error.hint)}</span>'
+    else:
+        said = UNEXPECTED
+    return f'<div class="report error" role="alert">{said}</div>'
 
 
 def keep(uploads: Iterable[str], folder: Path) -> list[Path]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 from rag.chat import show
 from rag.chat.details import drawer
@@ -45,7 +46,7 @@ class Live:
             cure = f'<span class="hint">{show.esc(error.hint)}</span>' if error.hint else ""
             self._ending = f'<p class="error" role="alert">{show.esc(error.message)} {cure}</p>'
         else:
-            self._ending = '<p class="error" role="alert">Something unexpected went wrong. The terminal has the report.</p>'
+            self._ending = f'<p class="error" role="alert">{show.UNEXPECTED}</p>'
 
     def stop(self) -> None:
         """The user stopped it: what was written stays."""
@@ -64,13 +65,21 @@ class Live:
         return show.turn(self.question, line + self._so_far(), "running")
 
     def _so_far(self) -> str:
-        written = f'<div class="words"><p class="writing" dir="auto">{show.esc(self._text)}</p></div>' if self._text else ""
-        return written + show.cards(self._quoted.citations, "From your documents")
+        words = f'<div class="words"><p class="writing" dir="auto">{show.esc(self._text)}</p></div>'
+        return (words if self._text else "") + show.cards(self._quoted.citations, "From your documents")
 
 
 def finished(answer: Answer) -> str:
     """A whole answer: outcome, words, quotes, tools, drawer."""
+    answer = unmarked(answer) if answer.outcome is Outcome.CLOSEST else answer
     heading = "Closest passages" if answer.outcome is Outcome.CLOSEST else "Quotes"
     cards = "" if show.quoted_in_text(answer) else show.cards(answer.citations, heading)
     copy = f'<button type="button" class="copy" data-text="{show.esc(show.plain_copy(answer))}">Copy</button>'
-    return f'{show.label(show.OUTCOMES[answer.outcome])}{show.words(answer)}{cards}<div class="tools">{copy}{drawer(answer)}</div>'
+    said = show.label(show.OUTCOMES[answer.outcome]) + show.words(answer) + cards
+    return f'{said}<div class="tools">{copy}{drawer(answer)}</div>'
+
+
+def unmarked(answer: Answer) -> Answer:
+    """The answer without short answers in its quotes: where nothing is confirmed, nothing is marked as if it were."""
+    claims = (replace(c, citations=tuple(replace(q, answer=None) for q in c.citations)) for c in answer.claims)
+    return replace(answer, claims=tuple(claims))

@@ -130,6 +130,13 @@
     }
   });
 
+  document.addEventListener("toggle", (event) => {   // a drawer opened below the edge comes into sight
+    if (event.target.open && event.target.matches(".how")) {
+      follow = false;
+      event.target.scrollIntoView({ block: "start" });
+    }
+  }, true);
+
   document.addEventListener("keydown", (event) => {
     const typing = event.target === box();
     if (event.key === "Enter" && typing && (event.isComposing || (!event.shiftKey && (running() || !box().value.trim())))) {

@@ -27,7 +27,8 @@ _LOG = logging.getLogger("rag.chat")
 WAITING = 8  # questions that may wait; one more is refused, never left hanging
 
 HEAD = """
-<header><span class="name">Ask <mark>your documents</mark></span><span class="note">Everything stays on this computer</span>
+<header><span class="name">Ask <mark>your documents</mark></span>
+<span class="note">Everything stays on this computer</span>
 <button type="button" class="plain" data-do="shelf" aria-expanded="false" aria-controls="library">Library</button>
 <button type="button" class="plain" data-do="new">New</button>
 <button type="button" class="plain" data-do="theme" aria-label="Switch between light and dark">Theme</button></header>
@@ -80,7 +81,9 @@ def blocks(assistant: Assistant) -> Any:
             return Talk(), library.empty(assistant.sources())
 
         page.load(opened, None, [live, shelf], queue=False, **quiet)
-        new.click(start_anew, [talk], [talk, live], js="(talk) => { rag.forget(); return [talk]; }", queue=False, **quiet)
+        new.click(
+            start_anew, [talk], [talk, live], js="(talk) => { rag.forget(); return [talk]; }", queue=False, **quiet
+        )
         drop.upload(adding(assistant), [drop], [report, shelf, drop], concurrency_id="add", **quiet)
         remove.click(removing_with(assistant), [removing], [report, shelf], concurrency_id="add", **quiet)
     page.queue(max_size=64)
@@ -99,9 +102,7 @@ def _library() -> tuple[Any, ...]:
 
     with gr.Column(elem_id="library"):
         shelf = _html("", "shelf")
-        drop = gr.File(
-            label="Drop documents here", file_count="multiple", type="filepath", height=110, elem_id="drop"
-        )
+        drop = gr.File(label="Drop documents here", file_count="multiple", type="filepath", height=110, elem_id="drop")
         report = _html("", "report")
         removing = gr.Textbox(elem_id="removing", elem_classes="offstage", show_label=False)
         remove = gr.Button("Remove", elem_id="remove", elem_classes="offstage")

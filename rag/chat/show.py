@@ -19,6 +19,7 @@ OUTCOMES: Mapping[Outcome, str] = {
     Outcome.CLOSEST: "Closest passages - not a confirmed answer",
     Outcome.NOTHING: "Not in the documents",
 }
+UNEXPECTED = "Something unexpected went wrong. The terminal has the report."
 _DOUBTS: Mapping[Verdict, tuple[str, str]] = {
     Verdict.PARTIAL: ("partly", "The quote supports part of this sentence"),
     Verdict.UNSUPPORTED: ("not confirmed", "No quote supports this sentence"),

@@ -40,3 +40,26 @@ class Desk:
         folder = Path("tests/artefacts")
         folder.mkdir(exist_ok=True)
         self.page.screenshot(path=folder / f"{name}.png")
+
+    def contrast(self, part: str) -> float:
+        """The contrast of a part's text with what lies behind it, 1 to 21 (WCAG 2.2, relative luminance)."""
+        return float(self.page.eval_on_selector(part, _CONTRAST))
+
+    def right_edge(self, parts: str) -> float:
+        """How far to the right the widest of these parts reaches, in pixels."""
+        edges = self.page.eval_on_selector_all(parts, "all => all.map(e => e.getBoundingClientRect().right)")
+        return float(max(edges))
+
+
+_CONTRAST = """element => {
+  const rgb = (text) => text.match(/[\\d.]+/g).map(Number);
+  const linear = (v) => v <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4;
+  const light = ([r, g, b]) => .2126 * linear(r / 255) + .7152 * linear(g / 255) + .0722 * linear(b / 255);
+  let behind = element, colour;
+  do {
+    colour = rgb(getComputedStyle(behind).backgroundColor);
+    behind = behind.parentElement;
+  } while (behind && colour[3] === 0);
+  const [a, b] = [light(rgb(getComputedStyle(element).color)), light(colour)].sort((x, y) => y - x);
+  return (a + .05) / (b + .05);
+}"""

@@ -56,8 +56,8 @@ PAYLOADS = (
     "<base href=http://evil.example/>",
 )
 _TREES = (
-    "A visit in October 😀\nThe meeting was held at the Akasaka Palace. Japan will donate 250 cherry blossom trees to the "
-    "United States.\nThe gift\ncontinues a custom of 1912. Trade was also discussed."
+    "A visit in October 😀\nThe meeting was held at the Akasaka Palace. Japan will donate 250 cherry blossom trees to "
+    "the United States.\nThe gift\ncontinues a custom of 1912. Trade was also discussed."
 )
 _LONG = "\n".join(f"Line {n} of a long report that says nothing of interest." for n in range(1, 4001))
 
@@ -126,7 +126,9 @@ class FakeAssistant:
     # -- the script
 
     def _trees(self, question: str) -> Iterator[Event]:
-        tree = self._cite(self.trees, "Japan will donate 250 cherry blossom trees to the United States.", "250 cherry blossom trees")
+        tree = self._cite(
+            self.trees, "Japan will donate 250 cherry blossom trees to the United States.", "250 cherry blossom trees"
+        )
         custom = self._cite(self.trees, "The gift\ncontinues a custom of 1912.", "1912")
         evidence = (self._evidence(self.trees, tree, 0.93), self._evidence(self.trees, custom, 0.41))
         yield Found(tuple(e.hit for e in evidence))
@@ -148,12 +150,17 @@ class FakeAssistant:
         yield Answer(question, text, claims, evidence, Outcome.ANSWERED, trace)
 
     def _closest(self, question: str) -> Iterator[Event]:
-        quotes = [self._cite(self.trees, "Trade was also discussed."), self._cite(self.long, "Line 3000 of a long report that says nothing of interest.")]
+        quotes = [
+            self._cite(self.trees, "Trade was also discussed."),
+            self._cite(self.long, "Line 3000 of a long report that says nothing of interest."),
+        ]
         yield Quoted(tuple(quotes))
         text, claims = "I found no confirmed answer in the documents. The closest passages are:", []
         for quote in quotes:
             text += "\n\n" + quote.quote
-            claims.append(Claim(Span(len(text) - len(quote.quote), len(text)), (quote,), Verdict.SUPPORTED, Origin.QUOTE))
+            claims.append(
+                Claim(Span(len(text) - len(quote.quote), len(text)), (quote,), Verdict.SUPPORTED, Origin.QUOTE)
+            )
         yield Wrote(text)
         yield Answer(question, text, tuple(claims), (), Outcome.CLOSEST)
 
@@ -195,11 +202,14 @@ class FakeAssistant:
         for n, citation in enumerate(citations):
             origin = Origin.QUOTE if n % 2 else Origin.MODEL
             text += citation.quote + " "
-            claims.append(Claim(Span(len(text) - 1 - len(citation.quote), len(text) - 1), (citation,), Verdict.PARTIAL, origin))
+            claims.append(
+                Claim(Span(len(text) - 1 - len(citation.quote), len(text) - 1), (citation,), Verdict.PARTIAL, origin)
+            )
         evidence = tuple(self._evidence(self.hostile, c, 0.5) for c in citations)
         trace = Trace(
-            query=PAYLOADS[0], prompt="\n".join(PAYLOADS), draft="\n".join(PAYLOADS), withheld=tuple((p, p) for p in PAYLOADS),
-            signals={p: 0.1 for p in PAYLOADS}, fingerprints={p: p for p in PAYLOADS}, seconds={p: 0.1 for p in PAYLOADS},
+            query=PAYLOADS[0], prompt="\n".join(PAYLOADS), draft="\n".join(PAYLOADS),
+            withheld=tuple((p, p) for p in PAYLOADS), trouble=PAYLOADS[1], signals=dict.fromkeys(PAYLOADS, 0.1),
+            fingerprints={p: p for p in PAYLOADS}, seconds=dict.fromkeys(PAYLOADS, 0.1),
         )  # fmt: skip
         yield Answer(question, text, tuple(claims), evidence, Outcome.ANSWERED, trace)
 

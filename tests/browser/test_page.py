@@ -154,8 +154,8 @@ def test_the_drawer_tells_how_the_answer_was_found(desk: Desk) -> None:
     desk.ask("trees?")
     desk.page.click("#live summary")
     drawer = desk.page.inner_text("#live .how")
-    for fact in ("93%", "dense #1", "lexical #2", "retrieve", "0.020 s", "And 1913.", "1913 is not in the quotes", "fake@1"):
-        assert fact in drawer
+    facts = ("93%", "dense #1", "lexical #2", "retrieve", "0.020 s", "And 1913.", "1913 is not in the quotes", "fake@1")
+    assert [fact for fact in facts if fact not in drawer] == []
     width = desk.page.eval_on_selector("#live .bar i", "bar => bar.style.width")
     assert width == "93%"
     desk.shot("drawer")
@@ -210,9 +210,9 @@ def test_text_is_readable_against_what_lies_behind_it(desk: Desk, scheme: str) -
     desk.ask("trees?")
     desk.page.click("#live .cite >> nth=0")
     desk.marked()
-    for part in ("#live .outcome", "#live .words p", "#live .cite", "#live .card .where", "#live .card b:not(.n)", "#panel mark",
-                 "#panel mark.key", "#panel .where", "#live .doubt", ".note", "#live .copy", "#box textarea"):  # fmt: skip
-        assert desk.page.eval_on_selector(part, CONTRAST) >= 4.5, part  # WCAG AA for text
+    parts = ("#live .outcome", "#live .words p", "#live .cite", "#live .card .where", "#live .card .quote b")
+    more = ("#panel mark", "#panel mark.key", "#panel .where", "#live .doubt", ".note", "#live .copy", "#box textarea")
+    assert [part for part in parts + more if desk.contrast(part) < 4.5] == []  # WCAG AA for text
     desk.shot(f"theme-{scheme}")
 
 
@@ -223,8 +223,7 @@ def test_on_a_phone_nothing_is_wider_than_the_screen_and_the_source_covers_the_c
     assert desk.marked() == QUOTE
     box = desk.page.locator("#panel").bounding_box()
     assert box is not None and box["width"] == 390 and abs(box["y"] + box["height"] - 780) < 1
-    widest = desk.page.evaluate("Math.max(...[...document.querySelectorAll('#head *, .turn, #composer, #panel *')].map(e => e.getBoundingClientRect().right))")
-    assert widest <= 390.5
+    assert desk.right_edge("#head *, .turn, #composer, #panel *") <= 390.5
     desk.shot("phone")
 
 
@@ -232,7 +231,6 @@ def test_no_payload_runs_and_nothing_is_fetched_from_elsewhere(desk: Desk, fake:
     page = desk.page
     page.click("[data-do=shelf]")
     title = page.title()
-    elements = "[...document.querySelectorAll('#turns *, #live *, #panel *, #library *')].map(e => e.tagName.toLowerCase())"
     desk.ask("hostile question", until="#live .turn.done")
     page.click("#live summary")
     for n in range(len(PAYLOADS)):
@@ -247,21 +245,10 @@ def test_no_payload_runs_and_nothing_is_fetched_from_elsewhere(desk: Desk, fake:
     file.write_text(PAYLOADS[1], "utf-8")
     page.set_input_files("#drop input[type=file]", [file])
     page.wait_for_selector("#report:has-text('added')")
-    made = set(page.evaluate(elements))
+    made = set(page.eval_on_selector_all("#turns *, #live *, #panel *, #library *", "all => all.map(e => e.localName)"))
     assert not made & {"img", "script", "style", "iframe", "video", "link", "base", "a"}, made
     assert page.title() == title
     assert desk.strays == [] and desk.faults == []
-
-
-CONTRAST = """element => {
-  const rgb = (text) => text.match(/[\\d.]+/g).map(Number);
-  const light = ([r, g, b]) => [r, g, b].map(v => v / 255).map(v => v <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4)
-    .reduce((sum, v, i) => sum + v * [.2126, .7152, .0722][i], 0);
-  let behind = element, colour;
-  do { colour = rgb(getComputedStyle(behind).backgroundColor); behind = behind.parentElement; } while (behind && colour[3] === 0);
-  const [a, b] = [light(rgb(getComputedStyle(element).color)), light(colour)].sort((x, y) => y - x);
-  return (a + .05) / (b + .05);
-}"""
 
 
 def _until(true: Any, most_s: float = 5.0) -> None:
