@@ -23,8 +23,9 @@ from hypothesis import strategies as st
 from rag.chat import library, serve, show
 from rag.chat.guard import trusts
 from rag.chat.live import Live, finished
+from rag.chat.page import asking
 from rag.chat.source import panel
-from rag.chat.talk import Running
+from rag.chat.talk import Running, Talk
 from rag.errors import UsageError
 from rag.types import (
     Answer,
@@ -215,6 +216,33 @@ def test_stopping_closes_an_iterator_that_waits_and_one_that_works() -> None:
     assert asyncio.run(stopped_after(0.5)) < 1
 
 
+def test_an_iterator_that_can_be_closed_from_outside_is_closed_while_it_works() -> None:
+    class Prefill:
+        """Says nothing until it is closed, as a model does that reads a long prompt."""
+
+        closed = threading.Event()
+
+        def __iter__(self) -> Iterator[Event]:
+            return self
+
+        def __next__(self) -> Event:
+            self.closed.wait(20)
+            raise StopIteration
+
+        def close(self) -> None:
+            self.closed.set()
+
+    async def stopped() -> float:
+        running = Running(Prefill)
+        async for _ in running.batches():  # the first beat
+            asked = time.monotonic()
+            running.stop()
+        return time.monotonic() - asked
+
+    assert asyncio.run(stopped()) < 1
+    assert Prefill.closed.is_set()
+
+
 def test_events_arrive_in_order_and_an_error_after_them() -> None:
     def pieces() -> Iterator[Event]:
         yield from (Wrote(str(n)) for n in range(500))
@@ -246,6 +274,25 @@ def test_a_silent_iterator_gives_empty_batches_so_that_a_closed_page_is_noticed(
         return seen
 
     assert asyncio.run(first_batches()) == [[], [], [Wrote("at last")]]
+
+
+def test_a_crowd_is_told_at_once_that_it_must_wait_and_a_stop_makes_room() -> None:
+    async def turns() -> tuple[str, str]:
+        ask = asking(FakeAssistant(), None)  # type: ignore[arg-type]
+        crowd = [ask("silent question", Talk()) for _ in range(9)]
+        for question in crowd:
+            await anext(question)
+            await anext(question)
+        refused = [html async for _, html in ask("repeat one", Talk())][-1]
+        await crowd[0].aclose()
+        answered = [html async for _, html in ask("repeat two", Talk())][-1]
+        for question in crowd[1:]:
+            await question.aclose()
+        return refused, answered
+
+    refused, answered = asyncio.run(turns())
+    assert "9 questions are on their way already" in refused
+    assert "said: repeat two" in answered
 
 
 # -- who may ask -------------------------------------------------------------------------------------------------------

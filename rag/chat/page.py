@@ -68,7 +68,7 @@ def blocks(assistant: Assistant) -> Any:
         gr.on(
             [send.click, box.submit], asking(assistant, gr.skip()), [box, talk], [box, live],
             js="(box, talk) => { rag.settle(); return [box, talk]; }",
-            concurrency_limit=WAITING + 1, concurrency_id="ask", trigger_mode="once", **quiet,
+            concurrency_limit=None, concurrency_id="ask", trigger_mode="once", **quiet,
         )  # fmt: skip
         stop.click(Talk.stop, [talk], None, queue=False, **quiet)
 
@@ -111,7 +111,8 @@ def _library() -> tuple[Any, ...]:
 
 def asking(assistant: Assistant, same: Any) -> Any:
     """The handler of a question: empties the box, then draws the turn again after each event. `same` leaves a part as
-    it is."""
+    it is. The assistant words one answer at a time; here is counted how many wait for it."""
+    on_the_way: set[Running] = set()
 
     async def ask(question: str, talk: Talk) -> AsyncIterator[tuple[Any, Any]]:
         if not question.strip():
@@ -122,6 +123,9 @@ def asking(assistant: Assistant, same: Any) -> Any:
         running = talk.running = Running(lambda: assistant.stream(question, history=tuple(talk.turns)))
         shown = ""
         try:
+            if len(on_the_way) > WAITING:
+                raise RagError(f"{len(on_the_way)} questions are on their way already", "ask again in a moment")
+            on_the_way.add(running)
             async for events in running.batches():
                 live.take(events)
                 before, shown = shown, live.html
@@ -133,6 +137,7 @@ def asking(assistant: Assistant, same: Any) -> Any:
                 _LOG.exception("a question failed")
             live.fail(error)
         finally:
+            on_the_way.discard(running)
             running.stop()
         if live.answer is not None:
             talk.turns.append((question, live.answer.text))
