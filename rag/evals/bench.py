@@ -1,0 +1,179 @@
+"""How fast and how large, on this machine, in one run; where a peer exists, as a ratio.
+
+    python -m rag.evals.bench [--json FILE]
+
+Whole processes are timed from outside, several times, and the median is printed. Absolute seconds are those of this
+machine while it did nothing else; ratios travel better.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import rag
+from rag.evals.seeds import ROOT, questions
+from rag.types import Quoted
+
+_QUESTION = "How many cherry trees will Japan give?"
+_FIRST_QUOTE = """
+import sys, rag
+assistant = rag.open(sys.argv[1])
+for event in assistant.stream(sys.argv[2]):
+    if isinstance(event, rag.Quoted):
+        assert all(assistant.holds(c) for c in event.citations)
+        break
+import os; os._exit(0)
+"""
+
+
+def main() -> None:
+    """The command."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", type=Path, help="write the figures here too")
+    args = parser.parse_args()
+    print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}\n")
+    figures: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        index = Path(folder) / "index"
+        rag.open(index, documents=ROOT / "seeds", llm_model="none").close()
+        for name, measure in (
+            ("import rag, s", _import),
+            ("process start to first verified quote, cold, s", lambda: _cold(index)),
+            ("warm", lambda: _warm(index)),
+            ("chat server, peak memory, MB", lambda: _memory(index)),
+            ("passages embedded a second", _embedding),
+        ):
+            figures[name] = measure()
+            _show(name, figures[name])
+    if args.json:
+        args.json.write_text(json.dumps(figures, indent=2) + "\n", "utf-8")
+
+
+def _show(name: str, figure: Any) -> None:
+    if isinstance(figure, dict):
+        for part, value in figure.items():
+            print(f"{name + ': ' + part:<62} {value:>9.3f}", flush=True)
+    else:
+        print(f"{name:<62} {figure:>9.3f}", flush=True)
+
+
+def _timed(work: Callable[[], Any]) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def _process(*args: str) -> float:
+    return _timed(lambda: subprocess.run([sys.executable, *args], check=True, cwd=ROOT, stdout=subprocess.DEVNULL))
+
+
+def _import() -> float:
+    """What `import rag` adds to a bare interpreter."""
+    pairs = [(_process("-c", "import rag"), _process("-c", "pass")) for _ in range(7)]
+    return median(a - b for a, b in pairs)
+
+
+def _cold(index: Path) -> float:
+    return median(_process("-c", _FIRST_QUOTE, str(index), _QUESTION) for _ in range(5))
+
+
+def _warm(index: Path) -> dict[str, float]:
+    """Seconds to the first quote and to the whole answer, over the answerable seed questions."""
+    some = [q.text for q in questions() if q.kind == "answerable"]
+    first, whole = [], []
+    with rag.open(index) as assistant:
+        for n, question in enumerate([*some[:3], *some]):
+            start = time.perf_counter()
+            quoted = 0.0
+            for event in assistant.stream(question):
+                if isinstance(event, Quoted):
+                    quoted = time.perf_counter() - start
+            if n >= 3:  # the first three only warm up
+                whole.append(time.perf_counter() - start)
+                first += [quoted] if quoted else []
+    return {
+        "first quote, p50 s": _percentile(first, 0.5),
+        "first quote, p95 s": _percentile(first, 0.95),
+        "whole answer, p50 s": _percentile(whole, 0.5),
+        "whole answer, p95 s": _percentile(whole, 0.95),
+    }
+
+
+def _percentile(values: Sequence[float], share: float) -> float:
+    ranked = sorted(values)
+    return ranked[min(len(ranked) - 1, int(share * len(ranked)))]
+
+
+def _memory(index: Path) -> float:
+    """Peak resident memory of the chat server with its worker, after both have answered."""
+    command = [sys.executable, "-m", "rag", "chat", "--port", "7917", "--index", str(index)]
+    server = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    try:
+        assert server.stdout is not None
+        address = next((m.group() for line in server.stdout if (m := re.search(r"http://\S+", line))), "")
+        _ask_page(address)
+        return sum(_peak(pid) for pid in _family(server.pid)) / 1e3
+    finally:
+        server.terminate()
+        server.wait(20)
+
+
+def _ask_page(address: str) -> None:
+    """Ask as the page does, until the models are loaded and have answered."""
+    from gradio_client import Client  # comes with gradio; only this measurement needs it
+
+    client = Client(address, verbose=False)
+    client.predict(_QUESTION, api_name="/ask")
+
+
+def _family(pid: int) -> list[int]:
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    threads = [c for t in Path(f"/proc/{pid}/task").iterdir() for c in (t / "children").read_text().split()]
+    return [pid, *(p for c in {*children, *threads} for p in _family(int(c)))]
+
+
+def _peak(pid: int) -> float:
+    """Peak resident kilobytes of a process."""
+    found = re.search(r"VmHWM:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())
+    return float(found.group(1)) if found else 0.0
+
+
+def _embedding() -> dict[str, float]:
+    """The default runtime beside plain sentence-transformers: same model, same texts, in turn."""
+    from rag.embed.onnx import OnnxEmbedder
+    from rag.embed.sentence import SentenceEmbedder
+    from rag.models import Models
+
+    models = Models()
+    entry = models.entry("all-minilm-l6-v2", "embedder")
+    folder = models.verified(entry)
+    fast = OnnxEmbedder(entry.name, models.exported(entry), folder, entry.fingerprint)
+    reference = SentenceEmbedder(entry.name, folder, entry.fingerprint)
+    texts = _passages() * 8
+    pairs = [(_timed(lambda: fast.passages(texts)), _timed(lambda: reference.passages(texts))) for _ in range(5)]
+    return {
+        "rag": len(texts) / median(a for a, _ in pairs),
+        "sentence-transformers": len(texts) / median(b for _, b in pairs),
+        "ratio": median(b / a for a, b in pairs),
+    }
+
+
+def _passages() -> list[str]:
+    with rag.open(documents=ROOT / "seeds", llm_model="none") as assistant:
+        return [hit.passage.text for hit in assistant.search("Japan", k=1000)]
+
+
+if __name__ == "__main__":
+    main()
