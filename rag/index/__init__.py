@@ -71,21 +71,10 @@ class Index:
         `embedder` and `rules` are the fingerprints of the embedder and of the rules by which documents are split: both
         must be those the index was made with. Raises IndexMissing, IndexBusy, IndexMismatch, IndexDamaged.
         """
-        folder = Path(folder)
-        there = store.state(folder)
-        if not write:
-            if there != "there":
-                raise store.missing(folder)
-            return _opened(folder, None, embedder, dim, rules)
-        with suppress(OSError):  # what cannot be made is told by the lock
-            folder.mkdir(parents=True, exist_ok=True)
-        lock = store.take(folder)
         try:
-            store.settle(folder, lambda con: _begin(con, embedder, dim, rules))
-            return _opened(folder, lock, embedder, dim, rules)
-        except BaseException:
-            lock.release()
-            raise
+            return _open(Path(folder), (embedder, dim, rules), write)
+        except OSError as error:
+            raise IndexError_(f"the index in {folder} cannot be opened: {error}") from error
 
     def __len__(self) -> int:
         """Passages."""
@@ -317,18 +306,36 @@ class _Counter:
         return self.known[phrase]
 
 
-def _begin(con: sqlite3.Connection, embedder: str, dim: int, rules: str) -> None:
-    row = (1, rows.SCHEMA_VERSION, embedder, dim, rules, lexical.VERSION, 1, 0, 0, 0, 0, bytes(32))
+def _open(folder: Path, maker: tuple[str, int, str], write: bool) -> Index:
+    """The index of this maker: embedder, numbers per vector, passage rules."""
+    there = store.state(folder)
+    if not write:
+        if there != "there":
+            raise store.missing(folder)
+        return _opened(folder, None, maker)
+    with suppress(OSError):  # what cannot be made is told by the lock
+        folder.mkdir(parents=True, exist_ok=True)
+    lock = store.take(folder)
+    try:
+        store.settle(folder, lambda con: _begin(con, maker))
+        return _opened(folder, lock, maker)
+    except BaseException:
+        lock.release()
+        raise
+
+
+def _begin(con: sqlite3.Connection, maker: tuple[str, int, str]) -> None:
+    row = (1, rows.SCHEMA_VERSION, *maker, lexical.VERSION, 1, 0, 0, 0, 0, bytes(32))
     con.execute(f"INSERT INTO meta VALUES ({', '.join('?' * len(row))})", row)
 
 
-def _opened(folder: Path, lock: Lock | None, embedder: str, dim: int, rules: str) -> Index:
+def _opened(folder: Path, lock: Lock | None, maker: tuple[str, int, str]) -> Index:
     """The index, after everything that can be asked of it at once."""
     opened = Store(folder, write=lock is not None)
     try:
         with opened.reading() as con:
-            _same_maker(folder, rows.meta(con), embedder, dim, rules)
-            proven = store.proven(folder, con)
+            _same_maker(folder, rows.meta(con), maker)
+            proven = store.proven(folder, con, lock is not None)
         if not proven:
             _prove(opened)
         if lock is not None:
@@ -343,12 +350,12 @@ def _opened(folder: Path, lock: Lock | None, embedder: str, dim: int, rules: str
         raise
 
 
-def _same_maker(folder: Path, meta: rows.Meta, embedder: str, dim: int, rules: str) -> None:
+def _same_maker(folder: Path, meta: rows.Meta, maker: tuple[str, int, str]) -> None:
     if meta.schema > rows.SCHEMA_VERSION:
         raise IndexMismatch(f"{folder} was made by a newer version (schema {meta.schema})", hint="update this package")
     for what, has, wants in (
-        ("embedder", (meta.embedder, meta.dim), (embedder, dim)),
-        ("passage rules", meta.rules, rules),
+        ("embedder", (meta.embedder, meta.dim), maker[:2]),
+        ("passage rules", meta.rules, maker[2]),
     ):
         if has != wants:
             raise IndexMismatch(

@@ -81,8 +81,8 @@ class Store:
             con.execute("SELECT seq FROM meta").fetchone()  # a transaction begins with its first look
             self._here.con = con
             yield con
-        except sqlite3.DatabaseError as error:
-            raise rows.damaged(f"the database in {self.folder} cannot be read: {error}") from error
+        except sqlite3.Error as error:
+            raise unread(self.folder, error) from error
         finally:
             self._here.con = None
             self._give_back(con)
@@ -196,8 +196,22 @@ def connect(folder: Path, write: bool) -> sqlite3.Connection:
         con = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False, timeout=30)
         con.execute("PRAGMA synchronous=FULL")
     except sqlite3.Error as error:
-        raise rows.damaged(f"the database in {folder} cannot be opened: {error}") from error
+        raise unread(folder, error) from error
     return con
+
+
+def unread(folder: Path, error: sqlite3.Error) -> IndexError_:
+    """The error for a database that would not be read: damaged, unless the machine is to blame."""
+    machine = (
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_NOMEM,
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_FULL,
+    )
+    if getattr(error, "sqlite_errorcode", 0) & 0xFF in machine:
+        return IndexError_(f"the database in {folder} cannot be read now: {error}", hint="try again")
+    return rows.damaged(f"the database in {folder} cannot be read: {error}")
 
 
 def make(folder: Path, fill: Callable[[sqlite3.Connection], None]) -> None:
@@ -292,7 +306,7 @@ def missing(folder: Path) -> IndexMissing:
     return IndexMissing(f"there is no index in {folder}", hint="rag add PATH...")
 
 
-def proven(folder: Path, con: sqlite3.Connection) -> bool:
+def proven(folder: Path, con: sqlite3.Connection, write: bool) -> bool:
     """True if the seal proves the database, False if somebody must look closer. Raises IndexDamaged.
 
     Without a fresh seal (a crash, or another process is writing) SQLite's own check must do, and only if nobody is
@@ -314,7 +328,7 @@ def proven(folder: Path, con: sqlite3.Connection) -> bool:
         found = con.execute("PRAGMA quick_check(1)").fetchone()[0]
         if found != "ok":
             raise rows.damaged(f"the database in {folder} is damaged: {found}")
-    return True
+    return not (write and _small(con))  # after a crash, whoever may repair looks at every row
 
 
 def seal(folder: Path, con: sqlite3.Connection) -> None:

@@ -1,0 +1,164 @@
+"""A process that keeps an index is killed, or refused by the disk, at one system call after another.
+
+Short by default; `RAG_FAULTS=long pytest tests/faults -k index -s` goes through hundreds and prints the count.
+"""
+
+from __future__ import annotations
+
+import collections
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import life
+import numpy as np
+import pytest
+
+from rag.errors import RagError
+from rag.index import Index
+
+ROOT = Path(__file__).resolve().parents[2]
+LONG = os.environ.get("RAG_FAULTS") == "long"
+CALLS = ("pwrite64", "fsync", "fdatasync", "write", "rename", "openat", "unlink", "ftruncate", "pread64")
+ERRORS = [
+    *((call, "EIO") for call in ("pwrite64", "fsync", "fdatasync", "write", "ftruncate", "pread64")),
+    *((call, "ENOSPC") for call in ("pwrite64", "write", "openat")),
+    *(("openat", error) for error in ("EACCES", "EMFILE")),
+    *(("rename", error) for error in ("EIO", "EACCES", "ENOSPC")),
+    ("unlink", "EACCES"),
+]
+
+
+def traced(folder: Path, *rules: str, log: Path | None = None) -> list[str]:
+    """Live one life in `folder` under strace with these rules; the lines of its ledger."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    flags = [flag for rule in rules for flag in ("-e", rule)]
+    command = ["strace", "-f", "--seccomp-bpf", "-o", str(log or "/dev/null"), *flags, sys.executable, life.__file__]
+    threads = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    command += [str(folder / "index"), str(folder / "ledger")]
+    done = subprocess.run(command, env=os.environ | threads, capture_output=True, text=True, timeout=120)
+    assert "Traceback" not in done.stderr, done.stderr
+    return (folder / "ledger").read_text().splitlines() if (folder / "ledger").exists() else []
+
+
+@pytest.fixture(scope="module")
+def points(tmp_path_factory: pytest.TempPathFactory) -> dict[str, range]:
+    """Which calls of each kind belong to the life of the index, counted from 1 as strace counts."""
+    folder = tmp_path_factory.mktemp("count")
+    probe = ["strace", "-f", "--seccomp-bpf", "-o", "/dev/null", "true"]
+    if shutil.which("strace") is None or subprocess.run(probe, capture_output=True).returncode:
+        pytest.skip("strace is not installed or may not trace here (apt-get install strace)")
+    lines = traced(folder / "life", f"trace={','.join(CALLS)},getppid", log=folder / "log")
+    assert lines[-1] == "end"
+    assert all(line.endswith(" ok") for line in lines[:-1])
+    before: dict[str, int] = {}
+    count: collections.Counter[str] = collections.Counter()
+    for line in (folder / "log").read_text().splitlines():
+        if name := re.match(r"\d+ +(\w+)\(", line):
+            if name[1] == "getppid":
+                before = dict(count)
+            count[name[1]] += 1
+    return {call: range(before.get(call, 0) + 1, count[call] + 1) for call in CALLS}
+
+
+def spread(points: dict[str, range], calls: Sequence[str], short: int, long: int) -> Iterator[tuple[str, int]]:
+    """Some of the points, evenly over each kind of call; all of the rare ones first."""
+    wanted = -(-(long if LONG else short) // len(calls))
+    spare = max(0, (long if LONG else short) - sum(min(wanted, len(points[call])) for call in calls))
+    for call in calls:
+        some = min(len(points[call]), wanted + (spare if call == "pwrite64" else 0))
+        yield from ((call, points[call][i * len(points[call]) // some]) for i in range(some))
+
+
+def possible(ledger: Sequence[str]) -> dict[str, set[int]]:
+    """Per document, the versions that may be there (0: none): the last acknowledged, or what failed after it."""
+    versions: dict[str, set[int]] = collections.defaultdict(lambda: {0})
+    results = dict(line.split() for line in ledger if line != "end")
+    work = life.steps()
+    for number, (_, name, version) in enumerate(work):
+        if name and number <= len(results):
+            acknowledged = results.get(str(number)) == "ok"
+            versions[name] = {version} if acknowledged else versions[name] | {version}
+    return versions
+
+
+def judged(folder: Path, ledger: Sequence[str]) -> None:
+    """Open what was left without any help: nothing acknowledged is lost, nothing is half, everything is proven."""
+    with Index.open(folder / "index", **life.MAKER) as index:
+        report = index.check()
+        assert report.ok, report.problems
+        assert report.repaired == ()
+        there = {row.source.title: int(row.digest.removeprefix(row.source.title)) for row in index.sources()}
+        for name, versions in possible(ledger).items():
+            assert there.get(name, 0) in versions, f"{name}: {there.get(name, 0)} is there, {versions} may be"
+        for name, version in there.items():
+            document, passages, vectors = life.made(name, version)
+            assert index.document(document.source.id) == document
+            ids, cosines = index.dense(vectors, 1)
+            assert index.passages(ids[:, 0].tolist()) == passages
+            assert np.allclose(cosines, 1)
+        assert len(index.dense(vectors, 10_000)[0][0]) == len(index) if there else len(index) == 0
+        index.put(*life.made("after", 1))
+    with Index.open(folder / "index", **life.MAKER) as index:
+        assert index.find(life.made("after", 1)[0].source.id) is not None
+
+
+@pytest.mark.timeout(3600)
+def test_a_kill_at_any_system_call_loses_nothing_acknowledged_and_leaves_nothing_half(
+    points: dict[str, range], tmp_path: Path
+) -> None:
+    seen: collections.Counter[str] = collections.Counter()
+    for call, number in spread(points, CALLS, 18, 360):
+        ledger = traced(tmp_path / "life", f"trace={call}", f"inject={call}:signal=SIGKILL:when={number}")
+        assert "end" not in ledger, f"{call} {number} was never reached"
+        try:
+            judged(tmp_path / "life", ledger)
+        except (AssertionError, RagError) as error:
+            raise AssertionError(f"killed at {call} {number}, after {ledger[-1:]}: {error}") from error
+        seen[call] += 1
+    print(f"\n{sum(seen.values())} kills: {dict(seen)}")
+
+
+@pytest.mark.timeout(3600)
+def test_a_disk_that_refuses_any_call_leads_to_a_named_error_and_nothing_half(
+    points: dict[str, range], tmp_path: Path
+) -> None:
+    seen: collections.Counter[str] = collections.Counter()
+    each, kinds = max(1, (160 if LONG else 15) // len(ERRORS)), collections.Counter[str]()
+    for number, (call, error) in enumerate(ERRORS):
+        for i in range(each):
+            when = points[call][(2 * i + 1) * len(points[call]) // (2 * each)]
+            lasting = "+" if (i + number) % 2 else ""  # once, or from then on
+            rule = f"inject={call}:error={error}:when={when}{lasting}"
+            ledger = traced(tmp_path / "life", f"trace={call}", rule)
+            assert ledger[-1:] == ["end"] or not ledger, f"{rule} ended the process after {ledger[-1:]}"
+            try:
+                judged(tmp_path / "life", ledger)
+            except (AssertionError, RagError) as problem:
+                raise AssertionError(f"{rule}, ledger {ledger}: {problem}") from problem
+            kinds.update(line.split()[1] for line in ledger[:-1])
+            seen[f"{call} {error}"] += 1
+    print(f"\n{sum(seen.values())} injected errors: {dict(seen)}; steps ended {dict(kinds)}")
+
+
+def test_the_snapshot_is_on_the_disk_before_the_database_names_it(points: dict[str, range], tmp_path: Path) -> None:
+    """In place of a power cut: the order in which things are made durable."""
+    traced(tmp_path / "life", "trace=openat,fsync,rename,fdatasync,pwrite64,getppid", log=tmp_path / "log")
+    text = (tmp_path / "log").read_text().split("getppid", 1)[1]
+    handles: dict[str, str] = {}
+    events = []
+    for line in text.splitlines():
+        if opened := re.search(r'openat\(.*"([^"]*)".*\) = (\d+)', line):
+            handles[opened[2]] = Path(opened[1]).name.split("-")[0]
+        elif synced := re.search(r"(fsync|fdatasync|pwrite64)\((\d+)", line):
+            events.append(f"{synced[1]} {handles.get(synced[2], '?')}")
+        elif named := re.search(r'rename\(.*"[^"]*/(tmp)-[^"]*", "[^"]*/(\w+)', line):
+            events.append(f"rename {named[1]} {named[2]}")
+    at = events.index("rename tmp vectors")
+    assert events[at - 1] == "fsync tmp"
+    assert events[at + 1] == "fsync index", events[at : at + 5]
