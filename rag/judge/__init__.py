@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from rag.judge.checks import Failure, compare
-from rag.judge.lexicon import AUXILIARIES, IRREGULAR
+from rag.judge.lexicon import AUXILIARIES, VERBS
 from rag.judge.statement import state
 from rag.text import fold, sentences
 
@@ -79,7 +79,7 @@ class RuleJudge:
         if _quoted(_plain(claim), quotes):
             return Judgement(1.0)
         words = _stripped(claim)
-        if (fault := _form(words)) is not None:
+        if (fault := _form(words, quotes)) is not None:
             return fault
         if not any(quotes):
             return Judgement(0.0, ("there is no quote",))
@@ -95,7 +95,9 @@ class RuleJudge:
 
 
 def _judgement(failures: Sequence[Failure]) -> Judgement:
-    return Judgement(math.prod(f.left for f in failures), tuple(dict.fromkeys(f.says for f in failures)))
+    return Judgement(
+        math.prod(f.left for f in failures), tuple(dict.fromkeys(f.says for f in failures if f.left < 1.0))
+    )
 
 
 def _rank(judgement: Judgement) -> tuple[float, tuple[str, ...]]:
@@ -118,14 +120,14 @@ def _stripped(claim: str) -> str:
     return _LEAD.sub("", _plain(_MARKER.sub(" ", claim)))
 
 
-def _form(claim: str) -> Judgement | None:
+def _form(claim: str, quotes: Sequence[str]) -> Judgement | None:
     """What is no statement at all; None if it is one."""
     words = [fold(w) for w in re.findall(r"[^\W_]+(?:['’][^\W_]+)*", claim)]
     if not words:
         return Judgement(0.0, ("the claim is empty",))
     if claim.rstrip("\"'”’) ").endswith("?"):
         return Judgement(0.0, ("the claim is a question",))
-    if _META.search(claim):
+    if (meta := _META.search(claim)) and not any(meta.group().lower() in q.lower() for q in quotes):
         return Judgement(0.1, ("the claim speaks of the text or of itself",))
     if (words[-1] in _DANGLING and not claim.rstrip("\"'”’) ").endswith((".", "!"))) or not _has_verb(words):
         return Judgement(0.3, ("the claim is not a whole sentence",))
@@ -134,6 +136,6 @@ def _form(claim: str) -> Judgement | None:
 
 def _has_verb(words: Sequence[str]) -> bool:
     """Lenient: an auxiliary, a known verb, or an ending that a verb may have; long claims are presumed to have one."""
-    return len(words) > 7 or any(
-        w in AUXILIARIES or w in IRREGULAR or (at and w.endswith(("ed", "s", "en"))) for at, w in enumerate(words)
+    return len(words) > 5 or any(
+        w in AUXILIARIES or w in VERBS or (at and w.endswith(("ed", "s", "en"))) for at, w in enumerate(words)
     )

@@ -11,9 +11,10 @@ import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from rag.judge.align import Alignment
 from rag.judge.lexicon import ALIASES, LIGHT, MONTHS, OTHER, TITLES
 from rag.judge.numbers import Number
-from rag.judge.statement import Name, Statement, keys
+from rag.judge.statement import Name, Statement
 
 # What each kind of failure leaves of the trust: the score is the product.
 COSTS = {
@@ -31,9 +32,14 @@ COSTS = {
     "opposite": 0.2,
     "role": 0.25,
     "rival": 0.4,
+    "rival word": 0.6,
+    "replaced": 0.7,
+    "first": 0.6,
     "modal": 0.55,
     "apart": 0.4,
 }
+# What is left for words that the quotes do not have: `ADDED` for each, and less where they are a large share of the claim.
+ADDED, STEEP, FREE, LIGHTNESS = 0.93, 1.0, 0.1, 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,43 +53,18 @@ class Failure:
 
 def compare(claim: Statement, quote: Statement) -> list[Failure]:
     """Every failure of `claim` against `quote`, in the order of the checks."""
-    places = align(claim, quote)
+    alignment = Alignment.of(claim, quote)
+    places = alignment.places
     return [
         *_numbers(claim, quote, places),
         *_dates(claim, quote),
         *_names(claim, quote, places),
-        *_negation(claim, quote, places),
+        *_negation(alignment),
         *_opposites(claim, quote, places),
         *_roles(claim, quote, places),
-        *_modality(claim, quote, places),
-        *_coverage(claim, places),
+        *_modality(alignment),
+        *_words(alignment),
     ]
-
-
-def align(claim: Statement, quote: Statement) -> list[tuple[int, ...]]:
-    """For each token of the claim the tokens of the quote that mean the same, () if there are none."""
-    return [_places(claim, at, quote) for at in range(len(claim.folds))]
-
-
-def _places(claim: Statement, at: int, quote: Statement) -> tuple[int, ...]:
-    folded, stemmed = claim.folds[at], claim.stems[at]
-    found = quote.places.get(stemmed)
-    if found:
-        return found
-    for key in keys(folded, stemmed)[1:]:
-        if found := quote.places.get(key):
-            return found
-    if len(stemmed) < 4 or not claim.content[at]:
-        return ()
-    return tuple(at for at, other in enumerate(quote.stems) if _alike(stemmed, other))
-
-
-def _alike(one: str, two: str) -> bool:
-    """True if the two share so long a beginning that one is a form of the other: 'japan', 'japanes'."""
-    short, long = sorted((len(one), len(two)))
-    if short < 4 or short < 0.6 * long:
-        return False
-    return one[: max(short - 1, 5)] == two[: max(short - 1, 5)] if short >= 5 else one[:short] == two[:short]
 
 
 def _failure(kind: str, says: str) -> Failure:
@@ -98,7 +79,8 @@ def _numbers(claim: Statement, quote: Statement, places: Sequence[tuple[int, ...
         same = [n for n in quote.numbers if _equal(number, n)]
         if not same:
             if not _excused(number, claim, quote):
-                yield _failure("number", f"the number {number.text} is not in the quotes")
+                kind = "first" if claim.folds[number.first] == "first" else "number"
+                yield _failure(kind, f"the number {number.text} is not in the quotes")
         elif not (fitting := [n for n in same if _unit_fits(number, n)]):
             yield _failure("unit", f"the quotes say {same[0].text}, the claim {number.text}")
         else:
@@ -201,25 +183,29 @@ def _shortened(claim: Statement, name: Name, quote: Statement) -> bool:
 
 def _together(claim: Statement, name: Name, places: Sequence[tuple[int, ...]]) -> bool:
     """True if the parts of a name stand side by side in the quote too, in any order; titles may stand elsewhere."""
-    parts = [at for at in _capitals(claim, name) if claim.folds[at] not in TITLES and places[at]]
-    if len(parts) < 2:
-        return True
-    width = name.last - name.first + 3
-    return any(all(any(abs(p - start) <= width for p in places[at]) for at in parts[1:]) for start in places[parts[0]])
+    for one, two in itertools.pairwise(range(name.first, name.last + 1)):  # 'of' and a possessive part it
+        if any(claim.folds[at] in TITLES or not claim.texts[at][0].isupper() for at in (one, two)):
+            continue
+        if claim.texts[one].endswith(("'s", "’s", "'", "’")):
+            continue
+        if places[one] and places[two] and not any(abs(p - q) <= 3 for p in places[one] for q in places[two]):
+            return False
+    return True
 
 
 # --- what turns a statement round
 
 
-def _negation(claim: Statement, quote: Statement, places: Sequence[tuple[int, ...]]) -> Iterator[Failure]:
-    for at, found in enumerate(places):
-        if not claim.content[at]:
+def _negation(pair: Alignment) -> Iterator[Failure]:
+    claim, quote = pair.claim, pair.quote
+    for at, found in enumerate(pair.places):
+        if not claim.content[at] and not claim.heads[at]:
             continue
-        here = claim.negated[at]
+        here, place = claim.negated[at], pair.best(at)
         if claim.heads[at] and here and not any(quote.negated[p] for p in found):
             yield _failure("negation", f"the claim denies '{claim.texts[at]}', the quotes do not")
             return
-        if not here and found and all(quote.negated[p] for p in found) and any(quote.heads[p] for p in found):
+        if not here and place is not None and quote.negated[place] and quote.heads[place]:
             yield _failure("negation", f"the quotes deny '{claim.texts[at]}', the claim does not")
             return
 
@@ -233,15 +219,27 @@ def _opposites(claim: Statement, quote: Statement, places: Sequence[tuple[int, .
                     break
 
 
-def _modality(claim: Statement, quote: Statement, places: Sequence[tuple[int, ...]]) -> Iterator[Failure]:
-    """A fact made of a plan or a guess. 'will' for 'plans to' is fine, 'did' is not."""
-    for at, found in enumerate(places):
-        if not claim.content[at] or claim.texts[at][0].isupper() or claim.modal[at] or not found:
+def _modality(pair: Alignment) -> Iterator[Failure]:
+    """A fact made of a plan or a guess: 'won' of 'hopes to win', 'raised' of 'may raise'."""
+    claim, quote = pair.claim, pair.quote
+    for at in range(len(claim.folds)):
+        if not claim.content[at] or claim.modal[at] or claim.texts[at][0].isupper():
             continue
-        keys_ = {quote.modal[p] for p in found}
-        if "" not in keys_ and not any(claim.modal):
+        place = pair.best(at)
+        if place is None or not quote.modal[place] or _infinitive(claim, at):
+            continue
+        if claim.folds[at] != quote.folds[place] or _finished(claim, at):
             yield _failure("modal", f"the quotes leave '{claim.texts[at]}' open, the claim states it")
             return
+
+
+def _infinitive(claim: Statement, at: int) -> bool:
+    return "to" in claim.folds[max(0, at - 2) : at] or claim.folds[at].endswith("ing")
+
+
+def _finished(claim: Statement, at: int) -> bool:
+    """True if an auxiliary before the verb says that it came about: 'did raise', 'has put', 'was set'."""
+    return any(f in ("did", "has", "have", "had", "was", "were", "is", "are") for f in claim.folds[max(0, at - 2) : at])
 
 
 # --- who did what to whom
@@ -277,26 +275,40 @@ def _orders(
 
 
 def _passive(statement: Statement, start: int, end: int) -> bool:
-    """True if 'by' introduces what stands at `end`: 'was given by the', with a form of 'be' before it."""
-    between = statement.folds[start + 1 : end]
-    return "by" in between[-3:] and any(f in ("is", "are", "was", "were", "been", "being", "be") for f in between)
+    """True if 'by' introduces what stands at `end`: 'was given by the'."""
+    return "by" in statement.folds[start + 1 : end][-3:]
 
 
 # --- words
 
 
-def _coverage(claim: Statement, places: Sequence[tuple[int, ...]]) -> Iterator[Failure]:
-    named = {at for n in claim.names for at in range(n.first, n.last + 1)}
+def _words(pair: Alignment) -> Iterator[Failure]:
+    """Words that stand in the place of others, and words that the quotes do not have."""
+    claim, quote = pair.claim, pair.quote
+    replaced = set()
+    for unit, other, elsewhere in pair.rivals():
+        missing = unit.sort != "word" and not elsewhere  # said already, as a missing number or name
+        kind = "replaced" if unit.sort == "word" and not elsewhere else "rival word" if unit.sort == "word" else "rival"
+        replaced.update(range(unit.first, unit.last + 1))
+        if not missing:
+            yield _failure(kind, f"the quotes have '{quote.said(other)}' where the claim has '{claim.said(unit)}'")
+    yield from _coverage(pair, replaced)
+
+
+def _coverage(pair: Alignment, replaced: set[int]) -> Iterator[Failure]:
+    claim = pair.claim
+    skipped = {at for n in claim.names for at in range(n.first, n.last + 1)}
     total = missed = 0.0
     missing = []
-    for at, found in enumerate(places):
+    for at, found in enumerate(pair.places):
         if not claim.content[at] or claim.folds[at] in MONTHS:
             continue
-        weight = 0.3 if claim.stems[at] in LIGHT else 1.0
+        weight = LIGHTNESS if claim.stems[at] in LIGHT else 1.0
         total += weight
-        if not found and at not in named:
-            missed += weight
+        if not found and at not in skipped:
+            missed += weight * (0.5 if at in replaced else 1.0)
             missing.append(claim.texts[at])
-    if missed:
-        left = max(0.0, 1.0 - 1.3 * max(0.0, missed / max(total + len(claim.numbers), 3.0) - 0.1))
-        yield Failure("words", f"not in the quotes: {', '.join(missing)}", left)
+    if missing:
+        share = missed / max(total + len(claim.numbers), 3.0)
+        left = max(0.0, ADDED**missed * (1.0 - STEEP * max(0.0, share - FREE)))
+        yield Failure("words", f"not in the quotes: {', '.join(missing)}", min(1.0, left))

@@ -135,7 +135,7 @@ HARMLESS = frozenset(
 # How sure a statement is of what it governs: intended, possible, reported.
 MODALS = _table("""
     will shall wont ll going
-    may might maybe perhaps possibly could can likely probably potentially possible
+    may might maybe perhaps possibly could likely probably potentially possible
     would should if whether unless
     must
 """)
@@ -233,8 +233,92 @@ SYNONYMS = _table("""
     speak talk spoke talked
     job work worked
     sakura cherry
-    tree trees
+    goal objective aim purpose goals objectives aims purposes
+    doctor physician doctors physicians
+    teach educate taught educated
+    wear don wore
+    attempt try attempted tried attempts
+    famous renowned celebrated
+    important significant
+    rich wealthy
+    quick fast rapid quickly rapidly
+    purchase acquire acquired
+    release publish released published issued
+    area region areas regions
+    amount quantity
+    student pupil students pupils
+    illness disease illnesses diseases
+    road street
+    home house
+    rename renamed
+    assist assistance support
+    appear seem appeared
+    change alter changed altered
+    hit strike struck
+    permit allow permitted allowed
+    forbid prohibit ban forbade prohibited banned
+    decide resolve decided resolved
+    respond reply answer responded replied answered
+    inhabitant resident inhabitants residents
+    originate stem originated
+    annual yearly
+    wedding marriage
+    scholar academic
+    soldier soldiers troops
+    pupil student
+    dad father
+    mom mum mother
+    kids children
+    sufficient enough
+    primarily mainly mostly chiefly
+    entirely completely wholly
+    usually typically generally normally commonly
+    currently presently now
+    border frontier
+    boss head
+    cheap inexpensive
+    costly expensive
+    destroy demolish destroyed demolished
+    discover discovered discovery
+    employ hire employed hired
+    ensure guarantee
+    error mistake
+    gather collect gathered collected
+    join joined unite united
+    lie located
+    organization organisation body
+    per every each
+    rule govern ruled governed
+    shut close closed
+    story tale
+    term word phrase
+    weapon weapons arms
 """)
+# Forms of one verb that share no stem.
+_IRREGULAR = """
+    arise arose arisen, awake awoke, bear bore borne, beat beaten, become became, begin began begun, bend bent, bind bound,
+    bite bit bitten, bleed bled, blow blew blown, break broke broken, breed bred, bring brought, build built, burn burnt,
+    buy bought, catch caught, choose chose chosen, cling clung, come came, creep crept, deal dealt, dig dug, do did done,
+    draw drew drawn, dream dreamt, drink drank drunk, drive drove driven, eat ate eaten, fall fell fallen, feed fed,
+    feel felt, fight fought, find found, flee fled, fly flew flown, forbid forbade forbidden, forget forgot forgotten,
+    forgive forgave forgiven, freeze froze frozen, get got gotten, give gave given, go went gone, grind ground,
+    grow grew grown, hang hung, have had has, hear heard, hide hid hidden, hold held, keep kept, kneel knelt,
+    know knew known, lay laid, lead led, leap leapt, learn learnt, leave left, lend lent, lie lain, light lit, lose lost,
+    make made, mean meant, meet met, mistake mistook mistaken, overcome overcame, pay paid, prove proven, ride rode ridden,
+    ring rang rung, rise rose risen, run ran, say said, see saw seen, seek sought, sell sold, send sent, sew sewn,
+    shake shook shaken, shine shone, shoot shot, show shown, shrink shrank shrunk, sing sang sung, sink sank sunk,
+    sit sat, sleep slept, slide slid, speak spoke spoken, speed sped, spend spent, spin spun, spring sprang sprung,
+    stand stood, steal stole stolen, stick stuck, sting stung, strike struck, strive strove, swear swore sworn,
+    sweep swept, swim swam swum, swing swung, take took taken, teach taught, tear tore torn, tell told,
+    think thought, throw threw thrown, understand understood, undergo underwent undergone, wake woke woken,
+    wear wore worn, weave wove woven, weep wept, win won, wind wound, withdraw withdrew withdrawn, write wrote written,
+    man men, woman women, child children, foot feet, person people, tooth teeth, mouse mice, goose geese, die dead death,
+    grow growth, choose choice, see sight, sell sale, speak speech, live life, lose loss, high height, long length,
+    strong strength, wide width, deep depth, hot heat, true truth, poor poverty, own owner, buy buyer, use user,
+    believe belief, prove proof, serve service, marry marriage, defend defence defense, rule ruler
+"""
+FORMS = {w: line.split()[0] for line in _IRREGULAR.replace("\n", " ").split(",") for w in line.split()}
+
 # Names whose adjective shares too few letters with them, and names with more than one form.
 ALIASES = _table("""
     usa us america american americans
@@ -293,11 +377,7 @@ AUXILIARIES = frozenset(
     "is are was were be been being am has have had do does did will would shall should can could may might must "
     "isnt arent wasnt werent wont cant cannot couldnt didnt doesnt dont".split()
 )
-IRREGULAR = frozenset(
-    "said went came made took gave got saw knew thought told became left felt kept held brought began wrote stood "
-    "met ran paid led grew lost won built sent fell cut put set rose drew spoke read spent broke bought sold sat "
-    "lay let died fought taught caught sought drove chose wore ate flew sang swam threw struck found hit beat bore "
-    "bound cost agree announce include contain live begin become remain make take give go come use have mean say "
-    "know want need help keep see show follow lead run work play form occur cause produce require provide allow "
-    "represent".split()
+VERBS = frozenset(FORMS) | frozenset(
+    "agree announce include contain live remain use want need help follow work play form occur cause produce require "
+    "provide allow represent cut put set let cost read hit".split()
 )

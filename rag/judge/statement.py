@@ -11,11 +11,13 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Literal
 
 from rag.judge.lexicon import (
     ALIASES,
     DENIALS,
     EMPTY,
+    FORMS,
     HARMLESS,
     INTENTS,
     LINKS,
@@ -33,7 +35,9 @@ _TOKEN = re.compile(
     r"|[^\W_]+(?:['’][^\W\d_]+)*"
     r"|[^\w\s]"
 )
-_CLAUSE_MARKS = frozenset(',;:.!?()[]—–"“”…')
+_CLAUSE_MARKS = frozenset(",;:.!?()[]—–…")
+_BETWEEN = frozenset(", and or & the a an both either as well".split())  # joins the parts of a list
+_LOOSE = frozenset("a an the $ € £ ¥ ₹ \" “ ” ‘ ’ ' approximately about around nearly almost roughly some over".split())
 _CLAUSE_WORDS = frozenset(
     "but however although though because while whereas which who whom whose when where since until so unless".split()
 )
@@ -50,12 +54,29 @@ class Name:
 
 
 @dataclass(frozen=True, slots=True)
+class Unit:
+    """What a claim can have right or wrong as one thing: tokens `first` to `last`; `value` of a number.
+
+    `start` to `end`: the list that it is part of ('A, B and C'), itself where there is none.
+    """
+
+    sort: Literal["number", "name", "word"]
+    first: int
+    last: int
+    start: int
+    end: int
+    value: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Statement:
     """A sentence, read. All tuples but `numbers` and `names` run parallel to the tokens.
 
     `clauses`: number of the clause; `negated`: True where an odd number of negations govern the token; `heads`: True at
     the first content word that a negation governs; `modal`: the key of the modal that governs the token, '' if it is
     stated as fact; `content`: True where the token is worth comparing. `places`: key (stem, synonym, alias) -> tokens.
+    `marks`: True for commas and the like; `spine`: the tokens without articles and quotation marks, `spots`: where on the
+    spine each token is, or the next one that is on it.
     """
 
     text: str
@@ -71,10 +92,18 @@ class Statement:
     names: tuple[Name, ...]
     places: dict[str, tuple[int, ...]]
     initials: frozenset[str]
+    units: tuple[Unit, ...]
+    marks: tuple[bool, ...]
+    spine: tuple[int, ...]
+    spots: tuple[int, ...]
 
     def named(self, name: Name) -> str:
         """The name as written."""
         return " ".join(self.texts[name.first : name.last + 1])
+
+    def said(self, unit: Unit) -> str:
+        """The unit as written."""
+        return " ".join(self.texts[unit.first : unit.last + 1])
 
 
 @lru_cache(maxsize=4096)
@@ -88,18 +117,22 @@ def state(text: str) -> Statement:
     filled = {at for n in found for at in range(n.first, n.last + 1)}
     content = tuple(at not in filled and f not in EMPTY and (f[:1].isalnum()) for at, f in enumerate(folds))
     clauses = _clauses(folds)
+    spine = tuple(at for at, f in enumerate(folds) if f not in _LOOSE)
     return Statement(
         text, texts, folds, stems, content, clauses,
-        *_negated(folds, stems, clauses, content), _modal(folds, stems, clauses, texts),
+        *_negated(folds, stems, clauses, content), _modal(folds, stems, content, texts),
         tuple(found), tuple(names), _places(folds, stems), _initials(texts, folds, names),
+        _units(folds, content, found, names), tuple(f in _CLAUSE_MARKS for f in folds), spine, _spots(len(folds), spine),
     )  # fmt: skip
 
 
 def keys(folded: str, stemmed: str) -> tuple[str, ...]:
-    """Under which keys a word is found: its stem, its synonym group, its alias."""
+    """Under which keys a word is found: its stem, its synonym group, its verb, its alias."""
     found = [stemmed]
     if folded in SYNONYMS:
         found.append("≈" + SYNONYMS[folded])
+    if folded in FORMS:
+        found.append("~" + FORMS[folded])
     if folded in ALIASES:
         found.append("=" + ALIASES[folded])
     return tuple(found)
@@ -117,6 +150,48 @@ def _places(folds: Sequence[str], stems: Sequence[str]) -> dict[str, tuple[int, 
         for key in keys(folded, stemmed):
             places[key] = (*places.get(key, ()), at)
     return places
+
+
+def _units(
+    folds: Sequence[str], content: Sequence[bool], found: Sequence[Number], names: Sequence[Name]
+) -> tuple[Unit, ...]:
+    """Numbers, names and the other content words, in order, each with the list that it stands in."""
+    spans: dict[int, tuple[Literal["number", "name", "word"], int, float | None]] = {}
+    for at, is_content in enumerate(content):
+        if is_content:
+            spans[at] = ("word", at, None)
+    for name in names:
+        for at in range(name.first, name.last + 1):
+            spans.pop(at, None)
+        spans[name.first] = ("name", name.last, None)
+    for n in found:
+        for at in range(n.first, n.last + 1):
+            spans.pop(at, None)
+        spans[n.first] = ("number", n.last, n.value)
+    rows = [(first, *spans[first]) for first in sorted(spans)]
+    lists = _lists(folds, rows)
+    return tuple(Unit(sort, a, b, *lists[i], value) for i, (a, sort, b, value) in enumerate(rows))
+
+
+def _lists(folds: Sequence[str], rows: Sequence[tuple[int, str, int, float | None]]) -> list[tuple[int, int]]:
+    """For each unit the first and last token of its list: neighbours of one sort with nothing but ', and' between."""
+    groups: list[list[int]] = []
+    for i, (first, sort, _, _) in enumerate(rows):
+        between = folds[rows[i - 1][2] + 1 : first] if i else ()
+        if i and between and rows[i - 1][1] == sort and all(f in _BETWEEN for f in between):
+            groups[-1].append(i)
+        else:
+            groups.append([i])
+    return [(rows[g[0]][0], rows[g[-1]][2]) for g in groups for _ in g]
+
+
+def _spots(count: int, spine: Sequence[int]) -> tuple[int, ...]:
+    spots, following = [], 0
+    for at in range(count):
+        while following < len(spine) and spine[following] < at:
+            following += 1
+        spots.append(following)
+    return tuple(spots)
 
 
 def _clauses(folds: Sequence[str]) -> tuple[int, ...]:
@@ -140,8 +215,9 @@ def _negated(
             if clauses[later] != clauses[at] or reach == 0:
                 break
             odd[later] = not odd[later]
-            heads[later] |= reach == _SCOPE and content[later]
-            reach -= content[later]
+            counts = content[later] or folds[later][:1].isdigit()
+            heads[later] |= reach == _SCOPE and counts
+            reach -= counts
     return tuple(odd), tuple(heads)
 
 
@@ -153,14 +229,16 @@ def _harmless(folds: Sequence[str], at: int) -> bool:
     )
 
 
-def _modal(folds: Sequence[str], stems: Sequence[str], clauses: Sequence[int], texts: Sequence[str]) -> tuple[str, ...]:
-    """The key of the modal that governs each token: the last one before it in its clause, at most a few words off."""
+def _modal(
+    folds: Sequence[str], stems: Sequence[str], content: Sequence[bool], texts: Sequence[str]
+) -> tuple[str, ...]:
+    """The key of the modal that governs each token: only the first content word after it, mostly its verb."""
     found, key, since = [], "", 0
     for at, f in enumerate(folds):
-        if at and clauses[at] != clauses[at - 1]:
+        found.append(key if at - since <= _SCOPE and content[at] else "")
+        if content[at] or f in _CLAUSE_MARKS:
             key = ""
-        found.append(key if at - since <= _SCOPE else "")
-        if f in MODALS and not (f == "may" and texts[at] == "May") and not (f == "will" and texts[at] == "Will"):
+        if f in MODALS and texts[at] not in ("May", "Will"):
             key, since = MODALS[f], at
         elif stems[at] in INTENTS and "to" in folds[at + 1 : at + 3]:
             key, since = "intent", at
