@@ -14,7 +14,6 @@ import hashlib
 import json
 import random
 import re
-import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -23,17 +22,15 @@ from typing import Any
 
 import numpy as np
 import torch
+from edits import edited
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 from torch import Tensor
 
-sys.path.insert(0, str(Path(__file__).parents[3]))
-from edits import edited
-
 from rag.text import STOPWORDS, sentences
 
 SEALED_ARTICLES = 20
-WINDOW = 150  # passage tokens; longer passages are cut to whole sentences around the answer
+WINDOWS = (90, 110, 150)  # passage tokens, one at random; longer passages are cut to whole sentences around the answer
 QUESTION = 48  # question tokens
 SHARES = {"squad1-train": 1.0, "squadshifts-amazon_reviews": 0.6, "squadshifts-reddit": 0.6, "qed-train": 1.0,
           "fairytaleqa-train": 1.0, "selqa-dev": 1.0, "selqa-test": 1.0}  # fmt: skip
@@ -136,19 +133,20 @@ class Neighbours:
 
 
 def cut(context: Context, rng: random.Random, keep: set[int], drop: int = -1) -> NDArray[np.intp]:
-    """Token numbers of a stretch of whole sentences of at most WINDOW tokens that has the sentences `keep`."""
+    """Token numbers of a stretch of whole sentences, as many as fit a window, that has the sentences `keep`."""
+    room = rng.choice(WINDOWS)
     tokens = np.arange(len(context.ids))
     if drop >= 0:
         tokens = tokens[context.owner != drop]
-    if len(tokens) <= WINDOW:
+    if len(tokens) <= room:
         return tokens
     owners = context.owner[tokens]
     inside = np.nonzero(np.isin(owners, list(keep)))[0] if keep else np.array([rng.randrange(len(tokens))])
     low, high = int(inside[0]), int(inside[-1]) + 1
-    start = rng.randint(max(0, min(high - WINDOW, low)), min(low, len(tokens) - WINDOW)) if high - low < WINDOW else low
+    start = rng.randint(max(0, min(high - room, low)), min(low, len(tokens) - room)) if high - low < room else low
     starts = [n for n in range(start, low + 1) if n == 0 or owners[n] != owners[n - 1]]
     begin = starts[0] if starts else start
-    stop = min(begin + WINDOW, len(tokens))
+    stop = min(begin + room, len(tokens))
     while stop < len(tokens) and stop > high and owners[stop] == owners[stop - 1]:
         stop -= 1
     return tokens[begin:stop]
@@ -196,9 +194,9 @@ def groups_of(row: dict[str, Any], context: Context, near: Neighbours, tokenizer
         other_ids = tokenizer.encode(other_text, add_special_tokens=False).ids[:QUESTION]
         made.append(Group([pair(other_ids, context, [], set(), rng)]))
     only = min(evidence)
-    if rng.random() < 0.08 and len(evidence) == 1 and all(context.plain.count(a) == 1 for a in answers):
-        if (context.owner != only).sum() > 25:
-            made.append(Group([pair(ids, context, [], set(), rng, drop=only)]))
+    once = len(evidence) == 1 and all(context.plain.count(a) == 1 for a in answers)
+    if rng.random() < 0.08 and once and (context.owner != only).sum() > 25:
+        made.append(Group([pair(ids, context, [], set(), rng, drop=only)]))
     if rng.random() < 0.12 and (alone := lookalike()):
         made.append(Group([alone]))
     return made

@@ -21,7 +21,8 @@ OPPOSITES = [
     "upper lower", "inside outside", "internal external", "public private", "rich poor", "strong weak", "major minor",
     "positive negative", "support oppose", "supported opposed", "accept reject", "accepted rejected", "agree disagree",
     "legal illegal", "allowed forbidden", "allow prohibit", "easy difficult", "common rare", "ancient modern",
-    "birth death", "born died", "buy sell", "bought sold", "import export", "enter leave", "arrive leave", "above below",
+    "birth death", "born died", "buy sell", "bought sold", "import export", "enter leave", "arrive leave",
+    "above below",
     "left right", "top bottom", "front back", "always never", "all no", "summer winter", "spring autumn", "day night",
     "morning evening", "create destroy", "created destroyed", "built demolished", "success failure", "attack defend",
     "true false", "with without", "include exclude", "included excluded", "gain lose", "gained lost", "love hate",
@@ -37,7 +38,8 @@ _NUMBER = re.compile(r"\b\d[\d,.]*\d\b|\b\d\b")
 _WORD = re.compile(r"\b[a-z]{4,}\b")
 _FUNCTION = frozenset(
     "what which who whom whose when where that this these those there have been were with from into about does many "
-    "much they them their than then some such also name type kind year used called known according would could will".split()
+    "much they them their than then some such also name type kind year used called known according would could "
+    "will".split()
 )
 
 

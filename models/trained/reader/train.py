@@ -30,7 +30,7 @@ if os.environ.get("MALLOC_TRIM_THRESHOLD_") is None and sys.platform == "linux" 
 
 import torch
 from data import Batch, batches, mix
-from model import LAYERS, Reader, group_nll, load_minilm, sentence_scores, span_scores
+from model import LAYERS, Reader, group_nll, half, load_minilm, sentence_scores, span_scores
 from torch import Tensor
 
 HERE = Path(__file__).parent
@@ -38,7 +38,7 @@ HERE = Path(__file__).parent
 
 def losses(model: Reader, batch: Batch) -> tuple[Tensor, dict[str, float]]:
     """The loss of one batch and its parts: span, evidence and relevance, each one softmax with a null at 0."""
-    tokens, pair = model(batch.ids, batch.types, batch.mask)
+    tokens, pair = half(model, batch.ids, batch.types, batch.mask)
     spans = span_scores(tokens, pair, batch.inside)
     sentences = sentence_scores(tokens, batch.owner, batch.sentences)
     rows = torch.arange(len(spans), device=spans.device)[:, None]
@@ -116,7 +116,7 @@ class Run:
         state = {"model": self.model.state_dict(), "steps": self.steps.state_dict(), "rng": torch.get_rng_state()}
         state |= {"seen": self.seen, "pairs": self.pairs, "spent": self.spent, "epoch": self.epoch}
         torch.save(state, self.folder / "checkpoint.tmp")
-        os.replace(self.folder / "checkpoint.tmp", self.folder / "checkpoint.pt")
+        (self.folder / "checkpoint.tmp").replace(self.folder / "checkpoint.pt")
 
     def progress(self) -> float:
         """The share of the budget that is spent, in [0, 1]."""
@@ -137,8 +137,7 @@ class Run:
 
         def work(batch: Batch) -> dict[str, float]:
             model = self.free.get()
-            with torch.autocast(torch.device(self.options.device).type, torch.bfloat16):
-                loss, parts = losses(model, batch.to(self.options.device))
+            loss, parts = losses(model, batch.to(self.options.device))
             (loss * (len(batch.groups) / groups)).backward()
             self.free.put(model)
             return parts
@@ -187,7 +186,8 @@ class Run:
             if now - said > 30:
                 speed, text = (self.pairs - since) / (now - said), " ".join(f"{k} {v:.3f}" for k, v in log.items())
                 left = self.options.minutes - self.spent / 60
-                print(f"{self.progress():6.1%} {text}  {self.pairs} pairs {speed:.1f}/s {left:.0f} min left", flush=True)
+                told = f"{self.progress():6.1%} {text}  {self.pairs} pairs {speed:.1f}/s {left:.0f} min left"
+                print(told, flush=True)
                 said, since = now, self.pairs
             if now - saved > 240:
                 self.save()
