@@ -38,7 +38,7 @@ def traced(folder: Path, *rules: str, log: Path | None = None) -> list[str]:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     flags = [flag for rule in rules for flag in ("-e", rule)]
-    command = ["strace", "-f", "--seccomp-bpf", "-o", str(log or "/dev/null"), *flags, sys.executable, life.__file__]
+    command = ["strace", "-f", "-o", str(log or "/dev/null"), *flags, sys.executable, life.__file__]
     threads = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     command += [str(folder / "index"), str(folder / "ledger")]
     done = subprocess.run(command, env=os.environ | threads, capture_output=True, text=True, timeout=120)
@@ -50,7 +50,7 @@ def traced(folder: Path, *rules: str, log: Path | None = None) -> list[str]:
 def points(tmp_path_factory: pytest.TempPathFactory) -> dict[str, range]:
     """Which calls of each kind belong to the life of the index, counted from 1 as strace counts."""
     folder = tmp_path_factory.mktemp("count")
-    probe = ["strace", "-f", "--seccomp-bpf", "-o", "/dev/null", "true"]
+    probe = ["strace", "-f", "-o", "/dev/null", "true"]
     if shutil.which("strace") is None or subprocess.run(probe, capture_output=True).returncode:
         pytest.skip("strace is not installed or may not trace here (apt-get install strace)")
     lines = traced(folder / "life", f"trace={','.join(CALLS)},getppid", log=folder / "log")

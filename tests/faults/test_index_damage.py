@@ -1,4 +1,4 @@
-"""Bits that turn over while nobody looks, a full disk, two processes: every outcome is the same, rebuilt, or a named error.
+"""Bits that turn over unseen, a full disk, two processes: the outcome is the same, rebuilt, or a named error.
 
 Short by default; `RAG_FAULTS=long pytest tests/faults -k index -s` flips 500 bits in each file and prints the classes.
 """
