@@ -57,7 +57,9 @@ class Header:
 
 
 def read_header(path: Path, vocabulary: bool = True) -> Header:
-    """The header of `path`, without `vocabulary` only up to there (0.1 s less). Raises ModelMissing, or ModelDamaged for anything that is no whole GGUF file."""
+    """The header of `path`; without `vocabulary`, only what stands before it (0.1 s less, no chat template).
+
+    Raises ModelMissing, or ModelDamaged for anything that is no GGUF file with a whole header."""
     if not path.exists():
         raise ModelMissing(f"there is no model file {path}", "rag models list")
     if not path.is_file():

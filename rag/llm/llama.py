@@ -17,7 +17,6 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from subprocess import TimeoutExpired
@@ -56,7 +55,8 @@ class LlamaLLM:
         self.name = path.stem
         self.window = _checked_window(self._header, window)
         self.template = _template_name(self._header, template)
-        self._sha256 = sha256
+        told = f"{sha256 if sha256 is not None else sha256_of(path)} {self.template} {_library()}"
+        self.fingerprint = hashlib.sha256(told.encode()).hexdigest()[:16]
         self._load = {
             "op": "load",
             "path": str(path.resolve()),
@@ -68,13 +68,6 @@ class LlamaLLM:
         self._home = _Home()
         # Not __del__: this also runs when the interpreter ends, and holds no reference to self.
         self._close = weakref.finalize(self, self._home.close)
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """Changes whenever texts could: the file's hash, the template, the library's version."""
-        sha256 = self._sha256 if self._sha256 is not None else sha256_of(self._header.path)
-        told = f"{sha256} {self.template} {_library()}"
-        return hashlib.sha256(told.encode()).hexdigest()[:16]
 
     @property
     def waiting(self) -> int:
@@ -171,7 +164,7 @@ class Usage:
 
 
 class Draft(Iterator[str]):
-    """The pieces of an answer, each of whole characters. `close()`, from any thread, or letting go of it, frees the model."""
+    """The pieces of an answer, each of whole characters. `close()`, from any thread, or letting go of it, ends it."""
 
     def __init__(self, asking: _Asking) -> None:
         self._asking = asking

@@ -5,7 +5,7 @@ standard error, so that it can never be taken for a reply.
 
     {"op": "load", "id": 0, "path": ..., "window": ..., "threads": ...}     -> {"id": 0, "end": {}}
     {"op": "write", "id": 7, "pieces": [[text, is_control]...], "max_tokens": 96, "stop": [...]}
-        -> {"id": 7, "text": "..."}, ..., {"id": 7, "end": {"finish": "turn", "prompt": 210, "reused": 128, "written": 3}}
+        -> {"id": 7, "text": "Yes"} .. {"id": 7, "end": {"finish": "turn", "prompt": 210, "reused": 128, "written": 3}}
     {"op": "score", "id": 8, "pieces": ..., "continuations": [...]}          -> {"id": 8, "end": {"scores": [...]}}
     {"op": "length", "id": 9, "pieces": ...}                                 -> {"id": 9, "end": {"tokens": 210}}
     {"op": "cancel", "id": 7}                                                -> the end of 7, with finish "cancelled"
