@@ -520,40 +520,68 @@ def test_damage_is_seen_at_the_next_start(closed: Path, what: str) -> None:
 
 
 @pytest.mark.parametrize("what", DAMAGE)
-def test_damage_is_told_by_check_even_where_the_seal_is_gone(closed: Path, what: str) -> None:
-    tamper(closed, DAMAGE[what], seal=True)
+def test_damage_to_an_open_index_is_told_by_check(closed: Path, what: str) -> None:
     with Index.open(closed, **MAKER) as index:
+        tamper(closed, DAMAGE[what])
         report = index.check()
         assert not report.ok
         assert report.problems
 
 
-@pytest.mark.parametrize("what", ["a text", "a span", "a vector", "an owner"])
-def test_a_damaged_document_is_never_quoted_and_can_be_removed_or_put_again(closed: Path, what: str) -> None:
-    tamper(closed, DAMAGE[what], seal=True)
-    hurt = several(20)[7] if what == "a text" else several(20)[3]
+@pytest.mark.parametrize("what", DAMAGE)
+def test_mend_takes_out_what_does_not_hold_and_adding_again_completes_it(closed: Path, what: str) -> None:
+    tamper(closed, DAMAGE[what])
+    with pytest.raises(IndexDamaged, match="rag check"):
+        Index.open(closed, **MAKER)
+    report = Index.mend(closed, **MAKER)
+    assert report.ok
+    assert any(line.startswith("taken out, to be added again") for line in report.repaired)
+    work = {one[0].source: one for one in several(20)}
     with Index.open(closed, **MAKER) as index:
-        hurt = next(one for one in several(20) if one[0].source == hurt[0].source)
-        if what == "a vector":
-            (closed / "vectors-1-20.faiss").unlink()
-            with pytest.raises(IndexDamaged):
-                index.dense(hurt[2], 3)
-        else:
-            with pytest.raises(IndexDamaged):
-                index.passages(range(1, len(index) + 1))
+        left = {row.source for row in index.sources()}
+        assert 18 <= len(left) <= 20
+        for source in set(work) - left:
+            index.put(*work[source])
+        for one in work.values():
+            assert index.passages(index.dense(one[2], 1)[0][:, 0].tolist()) == one[1]
+        assert index.check().ok
+
+
+def test_mend_of_a_whole_index_takes_nothing_out_and_makes_none_where_there_is_none(closed: Path) -> None:
+    assert Index.mend(closed, **MAKER).repaired == ()
+    with Index.open(closed, **MAKER, write=False) as index:
+        assert len(index.sources()) == 20
+    with pytest.raises(IndexMissing):
+        Index.mend(closed.parent / "nowhere", **MAKER)
+    with pytest.raises(IndexMismatch):
+        Index.mend(closed, **(MAKER | {"rules": "other"}))
+
+
+@pytest.mark.parametrize("what", ["a text", "a span", "a vector", "an owner"])
+def test_a_document_damaged_while_open_is_never_quoted_and_can_be_put_again(closed: Path, what: str) -> None:
+    (closed / "vectors-1-20.faiss").unlink()
+    with Index.open(closed, **MAKER) as index:
+        tamper(closed, DAMAGE[what])
+        with pytest.raises(IndexDamaged):
+            index.passages(range(1, len(index) + 1))
+            index.dense(np.ones((1, DIM), np.float32), 3)
         for one in several(20):
             index.put(*one)
         assert index.check().ok
         assert [index.document(one[0].source.id) for one in several(20)] == [one[0] for one in several(20)]
 
 
-@pytest.mark.parametrize("seal", [True, False], ids=["unsealed", "sealed"])
-def test_a_damaged_inverted_index_is_made_again(closed: Path, seal: bool) -> None:
-    tamper(closed, "UPDATE words_docsize SET sz = x'7f00' WHERE id < 9", seal=seal)
+@pytest.mark.parametrize("when", ["open", "closed"])
+def test_a_damaged_inverted_index_is_made_again(closed: Path, when: str) -> None:
+    statement = "UPDATE words_docsize SET sz = x'7f00' WHERE id < 9"
+    if when == "closed":
+        tamper(closed, statement)
     with Index.open(closed, **MAKER) as index:
+        if when == "open":
+            tamper(closed, statement)
         report = index.check()
         assert report.ok
-        assert report.repaired == (("the inverted index was made again from the passages",) if seal else ())
+        assert report.repaired == (("the inverted index was made again from the passages",) if when == "open" else ())
         ids = [id for id, _ in index.lexical("paper7", 9)]
         assert [p.source.title for p in index.passages(ids)] == ["d7"] * 4
     with Index.open(closed, **MAKER, write=False) as index:

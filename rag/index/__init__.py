@@ -2,7 +2,7 @@
 
 SQLite is the only truth; the inverted index and the FAISS snapshot are derived from it and made again when they do not
 hold. One document is one transaction, acknowledged when it is on the disk. The floors inside: `rows` (how things lie in
-the database), `store` (one folder, one writer, many readers), `snapshot`, `check`; then `Index`, the door.
+the database), `store` (one folder, one writer, many readers), `snapshot`, `check`, `opening`; then `Index`, the door.
 
 A search while another thread adds is safe and sees one moment: before the document or after it, never half of it.
 """
@@ -23,10 +23,11 @@ from typing import Self
 import numpy as np
 
 from rag import lexical
-from rag.errors import IndexDamaged, IndexError_, IndexMismatch
+from rag.errors import IndexError_
 from rag.files import Lock
-from rag.index import check, rows, snapshot, store
+from rag.index import check, opening, rows, snapshot
 from rag.index.check import CheckReport
+from rag.index.opening import Maker
 from rag.index.rows import SourceRow, text_key
 from rag.index.store import Store
 from rag.types import Document, Passage
@@ -71,10 +72,15 @@ class Index:
         `embedder` and `rules` are the fingerprints of the embedder and of the rules by which documents are split: both
         must be those the index was made with. Raises IndexMissing, IndexBusy, IndexMismatch, IndexDamaged.
         """
-        try:
-            return _open(Path(folder), (embedder, dim, rules), write)
-        except OSError as error:
-            raise IndexError_(f"the index in {folder} cannot be opened: {error}") from error
+        return Index(*opening.opened(Path(folder), Maker(embedder, dim, rules), write))
+
+    @staticmethod
+    def mend(folder: Path, *, embedder: str, dim: int, rules: str = "") -> CheckReport:
+        """Make an index usable that `open` calls damaged: what does not hold is taken out and named in `repaired`.
+
+        Adding those documents again completes it. Raises what `open` raises; IndexDamaged if the database is beyond it.
+        """
+        return opening.mend(Path(folder), Maker(embedder, dim, rules))
 
     def __len__(self) -> int:
         """Passages."""
@@ -304,75 +310,6 @@ class _Counter:
         if phrase not in self.known:
             self.known[phrase] = lexical.frequency(self.con, phrase)
         return self.known[phrase]
-
-
-def _open(folder: Path, maker: tuple[str, int, str], write: bool) -> Index:
-    """The index of this maker: embedder, numbers per vector, passage rules."""
-    there = store.state(folder)
-    if not write:
-        if there != "there":
-            raise store.missing(folder)
-        return _opened(folder, None, maker)
-    with suppress(OSError):  # what cannot be made is told by the lock
-        folder.mkdir(parents=True, exist_ok=True)
-    lock = store.take(folder)
-    try:
-        store.settle(folder, lambda con: _begin(con, maker))
-        return _opened(folder, lock, maker)
-    except BaseException:
-        lock.release()
-        raise
-
-
-def _begin(con: sqlite3.Connection, maker: tuple[str, int, str]) -> None:
-    row = (1, rows.SCHEMA_VERSION, *maker, lexical.VERSION, 1, 0, 0, 0, 0, bytes(32))
-    con.execute(f"INSERT INTO meta VALUES ({', '.join('?' * len(row))})", row)
-
-
-def _opened(folder: Path, lock: Lock | None, maker: tuple[str, int, str]) -> Index:
-    """The index, after everything that can be asked of it at once."""
-    opened = Store(folder, write=lock is not None)
-    try:
-        with opened.reading() as con:
-            _same_maker(folder, rows.meta(con), maker)
-            proven = store.proven(folder, con, lock is not None)
-        if not proven:
-            _prove(opened)
-        if lock is not None:
-            with opened.reading() as con:
-                keep, words = snapshot.name_of(con), rows.meta(con).words
-            store.clean(folder, keep)
-            if words != lexical.VERSION:
-                opened.change(rows.relist, lambda _: None)
-        return Index(opened, lock)
-    except BaseException:
-        opened.close()
-        raise
-
-
-def _same_maker(folder: Path, meta: rows.Meta, maker: tuple[str, int, str]) -> None:
-    if meta.schema > rows.SCHEMA_VERSION:
-        raise IndexMismatch(f"{folder} was made by a newer version (schema {meta.schema})", hint="update this package")
-    for what, has, wants in (
-        ("embedder", (meta.embedder, meta.dim), maker[:2]),
-        ("passage rules", meta.rules, maker[2]),
-    ):
-        if has != wants:
-            raise IndexMismatch(
-                f"{folder} was made with the {what} {has}, this is {wants}",
-                hint="go back to that setting, or add the documents again to an index in a new folder",
-            )
-
-
-def _prove(opened: Store) -> None:
-    """A seal that does not fit: prove every row, make the rest again, seal anew. Raises IndexDamaged."""
-    report = check.check(opened) if opened.write else None
-    if report is None or not report.ok:
-        first = report.problems[0] if report is not None else "its seal does not fit"
-        raise IndexDamaged(
-            f"the index in {opened.folder} is damaged: {first}", hint="restore a copy, or add again in a new folder"
-        )
-    opened.seal_again()
 
 
 def _take_out(con: sqlite3.Connection, before: rows.Meta, source_id: str) -> tuple[range | None, int]:

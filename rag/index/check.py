@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -43,6 +43,7 @@ class _Findings:
     documents: int = 0
     passages: int = 0
     content: int = 0
+    hurt: list[int] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     repairs: list[str] = field(default_factory=list)
 
@@ -57,6 +58,36 @@ def check(store: Store) -> CheckReport:
     left = () if store.write else tuple(f"{what} does not hold" for what in found.repairs)
     problems = (*found.problems, *left)
     return CheckReport(found.documents, found.passages, problems, repaired, time.perf_counter() - start)
+
+
+def mend(store: Store) -> CheckReport:
+    """Take out what does not hold, then `check`; what went is named in `repaired`. Raises IndexDamaged, IndexError_."""
+    start = time.perf_counter()
+    with store.still():
+        with store.reading() as con:
+            found = _examine(con, store)
+        if found.problems:
+            store.change(lambda con: _take_out(con, found.hurt), lambda _: None)
+        report = check(store)
+    taken = tuple(f"taken out, to be added again: {what}" for what in found.problems)
+    return replace(report, repaired=(*taken, *report.repaired), seconds=time.perf_counter() - start)
+
+
+def _take_out(con: sqlite3.Connection, hurt: list[int]) -> None:
+    """Delete these documents and whatever belongs to none, and count anew what is left."""
+    con.executemany("DELETE FROM documents WHERE id = ?", ((number,) for number in hurt))
+    con.execute("""DELETE FROM passages WHERE NOT EXISTS (SELECT 1 FROM documents d WHERE d.id = passages.document
+                   AND passages.id >= d.first AND passages.id < d.first + d.passages)""")
+    con.execute("DELETE FROM vectors WHERE id NOT IN (SELECT id FROM passages)")
+    con.execute("DELETE FROM snapshot")
+    rows.relist(con)
+    total = 0
+    for number, own in con.execute("SELECT id, hash FROM documents").fetchall():
+        total += rows.share(own, (h for (h,) in con.execute("SELECT hash FROM passages WHERE document = ?", (number,))))
+    now = rows.meta(con)
+    count = con.execute("SELECT count(*) FROM passages").fetchone()[0]
+    sql = "UPDATE meta SET seq = ?, floor = ?, passages = ?, content = ?"
+    con.execute(sql, (now.seq + 1, now.seq + 1, count, rows.summed(bytes(32), total)))
 
 
 def _examine(con: sqlite3.Connection, store: Store) -> _Findings:
@@ -87,7 +118,8 @@ def _document(con: sqlite3.Connection, number: int, found: _Findings) -> None:
             rows.cut(con, stored, id)
             found.passages += 1
     except (IndexDamaged, ValueError) as error:
-        found.problems.append(str(error))
+        found.problems.append(error.message if isinstance(error, IndexDamaged) else str(error))
+        found.hurt.append(number)
         return
     dim = rows.meta(con).dim
     try:
@@ -95,6 +127,8 @@ def _document(con: sqlite3.Connection, number: int, found: _Findings) -> None:
             pass
     except IndexDamaged as error:
         found.problems.append(f"{stored.document.source.uri}: {error.message}")
+        found.hurt.append(number)
+        return
     own = con.execute("SELECT hash FROM documents WHERE id = ?", (number,)).fetchone()[0]
     hashes = con.execute("SELECT hash FROM passages WHERE document = ?", (number,))
     found.content += rows.share(own, (h for (h,) in hashes))

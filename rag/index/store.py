@@ -33,6 +33,7 @@ FORMAT, LOCK, SEAL, DATABASE = "FORMAT", "LOCK", "SEAL", "store.db"
 FORMAT_LINE = b"rag index 1\n"
 WELCOME = {"README.md", ".gitignore", ".gitkeep", LOCK}  # what may lie in a folder that counts as empty
 CLOSED = "=" * 64  # in place of the sha256: closed in order, but too large to hash
+PROVEN_BYTES = 16 << 20  # a larger database is not read row by row after a crash: that takes a second for each 16 MB
 HASHED_BYTES = 64 << 20  # a larger database is sealed without its sha256: hashing it would be felt at every start
 
 
@@ -328,14 +329,14 @@ def proven(folder: Path, con: sqlite3.Connection, write: bool) -> bool:
         found = con.execute("PRAGMA quick_check(1)").fetchone()[0]
         if found != "ok":
             raise rows.damaged(f"the database in {folder} is damaged: {found}")
-    return not (write and _small(con))  # after a crash, whoever may repair looks at every row
+    return not (write and _size(con) <= PROVEN_BYTES)  # after a crash, whoever may repair looks at every row
 
 
 def seal(folder: Path, con: sqlite3.Connection) -> None:
     """Fold the log into the database and write down what it is now."""
     busy = con.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
     seq = con.execute("SELECT seq FROM meta").fetchone()[0]
-    hashed = not busy and _small(con)
+    hashed = not busy and _size(con) <= HASHED_BYTES
     write_seal(folder, seq, hashlib.sha256(con.serialize()).hexdigest() if hashed else CLOSED, sync=True)
 
 
@@ -370,6 +371,6 @@ def _seal_line(seq: int, digest: str) -> bytes:
     return f"{body} {hashlib.sha256(body.encode()).hexdigest()[:6]}\n".encode("ascii")
 
 
-def _small(con: sqlite3.Connection) -> bool:
-    pages, size = (con.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "page_size"))
-    return bool(pages * size <= HASHED_BYTES)
+def _size(con: sqlite3.Connection) -> int:
+    pages, size = (int(con.execute(f"PRAGMA {name}").fetchone()[0]) for name in ("page_count", "page_size"))
+    return pages * size
