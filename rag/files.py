@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -62,7 +63,7 @@ class Lock:
     def __init__(self, path: Path) -> None:
         self._handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
-            _take(self._handle)
+            _take(self._handle, tries=5)  # somebody who only asks holds it for a moment
         except OSError:
             holder = os.pread(self._handle, 20, 0).decode("ascii", "replace").strip()
             os.close(self._handle)
@@ -91,7 +92,13 @@ def is_locked(path: Path) -> bool:
     return False
 
 
-def _take(handle: int) -> None:
+def _take(handle: int, tries: int = 1) -> None:
     import fcntl  # here, because other systems do not have it and only keepers of an index need it
 
-    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    while True:
+        try:
+            return fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if (tries := tries - 1) < 1:
+                raise
+            time.sleep(0.02)

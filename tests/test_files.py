@@ -7,6 +7,8 @@ import os
 import stat
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -97,3 +99,20 @@ def test_a_killed_process_leaves_the_lock_to_the_next(tmp_path: Path) -> None:
     holder.kill()
     holder.communicate()
     files.Lock(tmp_path / "LOCK").release()
+
+
+def test_asking_whether_it_is_locked_never_keeps_a_writer_out(tmp_path: Path) -> None:
+    files.Lock(tmp_path / "LOCK").release()
+    stop = threading.Event()
+
+    def ask() -> None:
+        while not stop.is_set():
+            files.is_locked(tmp_path / "LOCK")
+            time.sleep(0.0001)
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    for _ in range(300):
+        files.Lock(tmp_path / "LOCK").release()
+    stop.set()
+    asking.join()

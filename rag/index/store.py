@@ -42,7 +42,7 @@ class _Here(threading.local):
 
 
 class Store:
-    """The database of one index folder. See `open_store` for what is checked first."""
+    """The database of one index folder; what is checked before it is believed stands in `opening`."""
 
     def __init__(self, folder: Path, write: bool) -> None:
         self.folder = folder
