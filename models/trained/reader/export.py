@@ -1,6 +1,6 @@
 """Turn a trained reader into the file that is shipped: ONNX, int8 weights, one hash.
 
-    python models/trained/reader/export.py runs/main
+    python models/trained/reader/export.py runs/main [FOLDER]
 
 Word vectors become int8 with one scale per row (nearly lossless: they were never trained here, and every row keeps its
 own range). Linear layers become int8 per output channel, their inputs are quantised as they come. `reader.json` gets
@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 
 import torch
-from model import Reader
+from model import LONGEST, Reader
 from torch import Tensor
 
 HERE = Path(__file__).parent
@@ -76,16 +76,23 @@ def quantise(source: Path, target: Path) -> None:
     )
 
 
-def main(run: Path) -> None:
-    """Write reader.fp32.onnx beside the run, reader.onnx and reader.json here."""
-    write_float(run / "model.pt", run / "reader.fp32.onnx")
-    quantise(run / "reader.fp32.onnx", HERE / "reader.onnx")
-    raw = (HERE / "reader.onnx").read_bytes()
-    facts = json.loads((run / "run.json").read_text())
-    card = {"sha256": hashlib.sha256(raw).hexdigest(), "bytes": len(raw), "training": facts, "longest_answer": 30}
-    (HERE / "reader.json").write_text(json.dumps(card, indent=1) + "\n")
-    print(f"{len(raw) / 1e6:.1f} MB")
+def describe(folder: Path, facts: dict[str, object]) -> int:
+    """Write the card's facts of reader.onnx beside it; its size in bytes."""
+    raw = (folder / "reader.onnx").read_bytes()
+    card = {"sha256": hashlib.sha256(raw).hexdigest(), "bytes": len(raw), "longest_answer": LONGEST, "training": facts}
+    (folder / "reader.json").write_text(json.dumps(card, indent=1) + "\n", "utf-8")
+    return len(raw)
+
+
+def main(run: Path, target: Path) -> None:
+    """Write the fp32 form under the run, to compare with, and the shipped one into `target`."""
+    facts = json.loads((run / "run.json").read_text("utf-8"))
+    (run / "fp32").mkdir(exist_ok=True)
+    target.mkdir(exist_ok=True)
+    write_float(run / "model.pt", run / "fp32" / "reader.onnx")
+    quantise(run / "fp32" / "reader.onnx", target / "reader.onnx")
+    print(f"fp32 {describe(run / 'fp32', facts) / 1e6:.1f} MB, int8 {describe(target, facts) / 1e6:.1f} MB")
 
 
 if __name__ == "__main__":
-    main(HERE / sys.argv[1])
+    main(HERE / sys.argv[1], Path(sys.argv[2]) if len(sys.argv) > 2 else HERE)

@@ -168,8 +168,10 @@ class Run:
         self.save()
         if not self.stop:
             torch.save(self.model.state_dict(), self.folder / "model.pt")
-            facts = {k: str(v) for k, v in vars(self.options).items()} | {"pairs_seen": self.pairs}
-            (self.folder / "run.json").write_text(json.dumps(facts | {"minutes_spent": self.spent / 60}, indent=1))
+            keep = ("minutes", "pairs", "questions", "tokens", "parts", "workers", "rate", "seed", "device")
+            facts = {k: getattr(self.options, k) for k in keep}
+            facts |= {"pairs_seen": self.pairs, "minutes_spent": round(self.spent / 60, 1)}
+            (self.folder / "run.json").write_text(json.dumps(facts, indent=1))
 
     def one_epoch(self, plan: list[Any]) -> None:
         log: dict[str, float] = {}
