@@ -26,7 +26,9 @@ TORCH_CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 def main() -> None:
     extra = "[dev]" if "--dev" in sys.argv[1:] else ""
     stamp = VENV / f"installed{extra}"
-    wanted = hashlib.sha256(b"".join((ROOT / f).read_bytes() for f in ("pyproject.toml", "constraints.txt"))).hexdigest()
+    wanted = hashlib.sha256(
+        b"".join((ROOT / f).read_bytes() for f in ("pyproject.toml", "constraints.txt"))
+    ).hexdigest()
     if not (stamp.is_file() and stamp.read_text() == wanted):
         check()
         start = time.monotonic()
@@ -46,8 +48,10 @@ def check() -> None:
     if sys.version_info < (3, 11):
         stop(f"Python 3.11 or newer is needed, this is {sys.version.split()[0]}", "make chat PYTHON=python3.12")
     if not shutil.which(os.environ.get("CXX", "c++")) and not shutil.which("g++") and not shutil.which("clang++"):
-        stop("a C and C++ compiler is needed to build llama-cpp-python",
-             "Debian or Ubuntu: apt install build-essential; Fedora: dnf install gcc-c++; macOS: xcode-select --install")
+        stop(
+            "a C and C++ compiler is needed to build llama-cpp-python",
+            "Debian or Ubuntu: apt install build-essential; Fedora: dnf install gcc-c++; macOS: xcode-select --install",
+        )
     free = shutil.disk_usage(ROOT).free / 1e9
     if free < GIGABYTES:
         stop(f"{GIGABYTES} GB of disk are needed, {free:.1f} GB are free", "make room, then run the same command again")
@@ -55,8 +59,11 @@ def check() -> None:
 
 def torch() -> None:
     """The CPU build, never the gigabytes of the GPU one: from the default index if it is there, else from its own."""
-    pinned = next(line.split(";")[0].strip() for line in (ROOT / "constraints.txt").read_text().splitlines()
-                  if line.startswith("torch==") and ("darwin" in line) == (sys.platform == "darwin"))
+    pinned = next(
+        line.split(";")[0].strip()
+        for line in (ROOT / "constraints.txt").read_text().splitlines()
+        if line.startswith("torch==") and ("darwin" in line) == (sys.platform == "darwin")
+    )
     command = [str(BIN / "python"), "-m", "pip", "install", "--quiet", "-c", "constraints.txt", pinned]
     if run(command) != 0:
         step("installing torch (CPU)", [*command, "--index-url", TORCH_CPU_INDEX])
@@ -70,7 +77,10 @@ def step(what: str, command: list[str]) -> None:
     print(f"  {what} ...", flush=True)
     if run(command) != 0:
         tail = LOG.read_text(errors="replace") if LOG.exists() else ""
-        stop(f"{what} failed{why(tail)}", f"the whole story is in {LOG.relative_to(ROOT)}; then run the same command again")
+        stop(
+            f"{what} failed{why(tail)}",
+            f"the whole story is in {LOG.relative_to(ROOT)}; then run the same command again",
+        )
 
 
 def why(log: str) -> str:
@@ -94,7 +104,10 @@ def browser() -> None:
     if os.name == "posix" and hasattr(os, "geteuid") and os.geteuid() == 0 and shutil.which("apt-get"):
         print("  installing Chromium for the browser tests ...", flush=True)
         environment = {"DEBIAN_FRONTEND": "noninteractive"}
-        if run(["apt-get", "update", "-qq"]) == 0 and run(["apt-get", "install", "-y", "-qq", "chromium"], **environment) == 0:
+        if (
+            run(["apt-get", "update", "-qq"]) == 0
+            and run(["apt-get", "install", "-y", "-qq", "chromium"], **environment) == 0
+        ):
             return
     print("  no Chromium: the browser tests will be skipped (apt install chromium)", flush=True)
 

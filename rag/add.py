@@ -46,7 +46,9 @@ class Report:
 
 @dataclass(slots=True)
 class _Tally:
-    uris: dict[str, list[str]] = field(default_factory=lambda: {"added": [], "changed": [], "unchanged": [], "removed": []})
+    uris: dict[str, list[str]] = field(
+        default_factory=lambda: {"added": [], "changed": [], "unchanged": [], "removed": []}
+    )
     refused: list[tuple[str, str]] = field(default_factory=list)
     passages: int = 0
 
@@ -79,7 +81,9 @@ class Adder:
         if progress:
             progress(Progress(len(files), len(files), ""))
         lists = {name: tuple(uris) for name, uris in tally.uris.items()}
-        return Report(**lists, refused=tuple(tally.refused), passages=tally.passages, seconds=time.perf_counter() - start)
+        return Report(
+            **lists, refused=tuple(tally.refused), passages=tally.passages, seconds=time.perf_counter() - start
+        )
 
     def put(self, document: Document, digest: str = "", stat: str = "") -> int:
         """Split, embed and store one document; its number of passages. Raises DocumentError if it has none."""

@@ -3,8 +3,8 @@
 The second half of the story, told as events: `Found` (the passages), `Quoted` (the first quotes, before the LLM has
 said a word), `Wrote` (pieces that hold), and last the `Answer`.
 
-The reader decides whether there is an answer; the LLM only words it. Its draft is cut into claims as it streams, each is
-aligned with evidence sentences and judged against them, and only what holds is shown. Nothing of the model is shown
+The reader decides whether there is an answer; the LLM only words it. Its draft is cut into claims as it streams, each
+is aligned with evidence sentences and judged against them, and only what holds is shown. Nothing of the model is shown
 before it has said the short answer that the reader found; where it never does, the quotes themselves are the answer.
 """
 
@@ -154,7 +154,7 @@ def _weighed(rooms: Rooms, notes: _Notes, hits: Sequence[Hit]) -> tuple[list[Evi
 
 def ranked(hits: Sequence[Hit], readings: Sequence[Reading]) -> list[Evidence]:
     """Every sentence of the hits as evidence, best first, each thing said once; support is the reader's logit through
-    the logistic, so in [0, 1]. The sentence that holds the best short answer of its passage is weighed with it."""
+    the logistic, so in [0, 1]."""
     found: list[tuple[float, int, Evidence]] = []
     for hit, reading in zip(hits, readings, strict=True):
         shift = hit.passage.span.start - (len(hit.passage.heading) + 1 if hit.passage.heading else 0)
@@ -162,10 +162,9 @@ def ranked(hits: Sequence[Hit], readings: Sequence[Reading]) -> list[Evidence]:
             if span.start + shift < hit.passage.span.start:
                 continue  # the heading is read, but it is no part of the passage
             answer = reading.best if reading.best is not None and reading.best in span else None
-            weighed = (score + reading.best_score - reading.null) / 2 if answer is not None else score - 1
-            support = 1 / (1 + math.exp(-max(-30.0, min(30.0, weighed))))
+            support = 1 / (1 + math.exp(-max(-30.0, min(30.0, score))))
             place = Evidence(hit, span.shift(shift), support, answer.shift(shift) if answer is not None else None)
-            found.append((-weighed, len(found), place))
+            found.append((-score, len(found), place))
     return _distinct([e for _, _, e in sorted(found, key=lambda item: item[:2])])
 
 
@@ -263,7 +262,7 @@ def verdict_of(judgement: Judgement) -> Verdict:
 
 
 def _says_answer(words: str, evidence: Sequence[Evidence]) -> bool:
-    """True if the claim holds the short answer of the best evidence that has one: half of its terms, all its numbers."""
+    """True if the claim holds the short answer of the best evidence that has one: half its terms, all its numbers."""
     best = next((e for e in evidence if e.answer is not None), None)
     if best is None or best.answer is None:
         return True

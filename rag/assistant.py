@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from rag.read import Reader
 
 
-def open(  # noqa: A001 - rag.open is the name people will look for
+def open(
     index: str | Path | None = None, *, documents: str | Path | Iterable[str | Path] | None = None, **settings: Any
 ) -> Assistant:
     """An assistant over the index at `index`; `documents` are added first, if they are named.
@@ -40,7 +40,9 @@ def open(  # noqa: A001 - rag.open is the name people will look for
     """
     config = Config.load({key.replace("_", ".", 1): value for key, value in settings.items()})
     temporary = index is None and documents is not None
-    folder = Path(tempfile.mkdtemp(prefix="rag-")) if temporary else Path(config.index.folder if index is None else index)
+    folder = (
+        Path(tempfile.mkdtemp(prefix="rag-")) if temporary else Path(config.index.folder if index is None else index)
+    )
     if documents is None and not (folder / "FORMAT").is_file():
         raise IndexMissing(f"there is no index in {folder}", f"rag add PATH --index {folder}")
     assistant = Assistant(folder, config, temporary=temporary)
@@ -226,14 +228,31 @@ class Assistant:
             llm = self._llm()
             retriever = Retriever(self._index, self._embedder, self.config.retrieve)
             return Rooms(
-                retriever, reader, gate, RuleJudge(), llm, self.document, self._weigh, self._fingerprints(reader, llm), self.config
+                retriever,
+                reader,
+                gate,
+                RuleJudge(),
+                llm,
+                self.document,
+                self._weigh,
+                self._fingerprints(reader, llm),
+                self.config,
             )
 
     def _reader_and_gate(self) -> tuple[Reader, Gate]:
-        from rag.gate import OVERLAP
-        from rag.read.overlap import OverlapReader
+        """The trained reader with its own gate; without training where that is asked for, or the weights are absent."""
+        from rag.gate import OVERLAP, Gate
 
-        return OverlapReader(self._embedder.passages, self._weigh), OVERLAP
+        folder = self._models.locate(self._models.entry("reader", "reader"))
+        wanted = self.config.read.model
+        if wanted == "overlap" or (wanted == "auto" and not (folder / "gate.json").is_file()):
+            from rag.read.overlap import OverlapReader
+
+            return OverlapReader(self._embedder.passages, self._weigh), OVERLAP
+        from rag.read.trained import TrainedReader
+
+        tokenizer = self._models.locate(self._models.entry("all-minilm-l6-v2", "embedder")) / "tokenizer.json"
+        return TrainedReader(folder, tokenizer, self.config.read.threads), Gate.load(folder / "gate.json")
 
     def _llm(self) -> LLM | None:
         c = self.config.llm

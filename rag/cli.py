@@ -1,21 +1,21 @@
 """The command line: it parses, calls the assistant, and prints.
 
-    rag add PATH...     bring files and folders into the index
-    rag ask QUESTION    an answer with its quotes
-    rag search WORDS    the passages most worth reading
-    rag chat            the chat page in a browser
-    rag show [SOURCE]   what the index holds, or one document's text
-    rag check           prove the index, and mend what can be mended
-    rag remove SOURCE   forget a document
-    rag models          what is installed, and whether it is what it should be
-    rag settings        every setting with its range
+rag add PATH...     bring files and folders into the index
+rag ask QUESTION    an answer with its quotes
+rag search WORDS    the passages most worth reading
+rag chat            the chat page in a browser
+rag show [SOURCE]   what the index holds, or one document's text
+rag check           prove the index, and mend what can be mended
+rag remove SOURCE   forget a document
+rag models          what is installed, and whether it is what it should be
+rag settings        every setting with its range
 """
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -38,8 +38,15 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-Index = Annotated[str | None, typer.Option("--index", "-i", help="Folder of the index (default: index).", metavar="FOLDER")]
-Set = Annotated[list[str], typer.Option("--set", help="A setting, for example llm.model=none; `rag settings` lists them.", metavar="KEY=VALUE")]
+Index = Annotated[
+    str | None, typer.Option("--index", "-i", help="Folder of the index (default: index).", metavar="FOLDER")
+]
+Set = Annotated[
+    list[str],
+    typer.Option(
+        "--set", help="A setting, for example llm.model=none; `rag settings` lists them.", metavar="KEY=VALUE"
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
 
@@ -60,7 +67,12 @@ def add(
     if as_json:
         _print_json(report)
     else:
-        parts = {"added": report.added, "changed": report.changed, "unchanged": report.unchanged, "removed": report.removed}
+        parts = {
+            "added": report.added,
+            "changed": report.changed,
+            "unchanged": report.unchanged,
+            "removed": report.removed,
+        }
         said = ", ".join(f"{len(uris)} {name}" for name, uris in parts.items() if uris) or "nothing found to add"
         print(f"{said}; {report.passages} new passages in {report.seconds:.1f} s")
         for uri, reason in report.refused:
@@ -83,7 +95,7 @@ def ask(
     Example: rag ask "How many cherry trees will Japan give?"
     """
     flags = {"answer.strictness": strictness, "llm.model": None if llm else "none"}
-    with _assistant(index, set_, **{k: v for k, v in flags.items() if v is not None}) as assistant:
+    with _assistant(index, set_, flags={k: v for k, v in flags.items() if v is not None}) as assistant:
         if as_json:
             _print_json(assistant.ask(question))
             return
@@ -122,8 +134,12 @@ def search(
 
 @app.command()
 def chat(
-    host: Annotated[str, typer.Option(help="Address to listen on; any but this machine's own needs --password.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port; the next free one is taken if it is in use.", min=1, max=65535)] = 7860,
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; any but this machine's own needs --password.")
+    ] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(help="Port; the next free one is taken if it is in use.", min=1, max=65535)
+    ] = 7860,
     password: Annotated[str | None, typer.Option(envvar="RAG_PASSWORD", help="Ask for this password.")] = None,
     browser: Annotated[bool, typer.Option(help="Open the page in the browser.")] = False,
     index: Index = None,
@@ -152,7 +168,9 @@ def show(
                 _print_json(rows)
             else:
                 for row in rows:
-                    print(f"{row.source.id}  {row.passages:>6} passages  {row.characters:>9,} characters  {row.source.title}")
+                    print(
+                        f"{row.source.id}  {row.passages:>6} passages  {row.characters:>9,} characters  {row.source.title}"
+                    )
             return
         document = assistant.document(_source_id(assistant, source))
         if as_json:
@@ -199,7 +217,15 @@ def models(as_json: Json = False, set_: Set = []) -> None:  # noqa: B006
             state = "whole"
         except RagError as e:
             state = str(e)
-        rows.append({"name": entry.name, "role": entry.role, "state": state, "licence": entry.licence, "good_for": entry.good_for})
+        rows.append(
+            {
+                "name": entry.name,
+                "role": entry.role,
+                "state": state,
+                "licence": entry.licence,
+                "good_for": entry.good_for,
+            }
+        )
     if as_json:
         _print_json(rows)
         return
@@ -222,7 +248,7 @@ def settings_(set_: Set = [], as_json: Json = False) -> None:  # noqa: B006
 def main() -> None:
     """Run the command line; every error becomes one sentence, its cure, and an exit code."""
     try:
-        app(standalone_mode=False)
+        code = app(standalone_mode=False)  # an early exit comes back as its code
     except RagError as e:
         print(f"rag: {e.message}" + (f"\n     {e.hint}" if e.hint else ""), file=sys.stderr)
         raise SystemExit(e.exit_code) from None
@@ -237,25 +263,29 @@ def main() -> None:
             e.show()
             raise SystemExit(getattr(e, "exit_code", 2)) from None
         raise
+    raise SystemExit(code if isinstance(code, int) else 0)
 
 
 # -- what the commands share -------------------------------------------------------------------------------------------
 
 
-def _config(index: str | None, set_: list[str], **flags: Any) -> Config:
+def _config(index: str | None, set_: list[str], flags: Mapping[str, Any] | None = None) -> Config:
+    chosen: dict[str, Any] = {"index.folder": index} | dict(flags or {})
     for pair in set_:
         key, equals, value = pair.partition("=")
         if not equals:
             raise UsageError(f"--set {pair!r} has no '='", "for example --set llm.model=none")
-        flags[key] = value
-    return Config.load({"index.folder": index} | flags)
+        chosen[key] = value
+    return Config.load(chosen)
 
 
 @contextmanager
-def _assistant(index: str | None, set_: list[str], *, create: bool = False, **flags: Any) -> Iterator[Assistant]:
+def _assistant(
+    index: str | None, set_: list[str], *, create: bool = False, flags: Mapping[str, Any] | None = None
+) -> Iterator[Assistant]:
     from rag.assistant import Assistant
 
-    config = _config(index, set_, **flags)
+    config = _config(index, set_, flags)
     folder = Path(config.index.folder)
     if not create and not (folder / "FORMAT").is_file():
         raise IndexMissing(f"there is no index in {folder}", f"rag add PATH --index {folder}")
@@ -273,7 +303,13 @@ def _bar(label: str, quiet: bool) -> Iterator[Callable[[Progress], None] | None]
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.fields[uri]}"))
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[uri]}"),
+    )
     with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(label, total=None, uri="")
         yield lambda p: bar.update(task, total=p.total, completed=p.done, uri=Path(p.uri).name[:40])
@@ -315,7 +351,11 @@ def _print_answer(answer: Answer) -> None:
     if answer.citations:
         print()
     for citation, n in numbers.items():
-        print(_dim(f"[{n}] {citation.source.title}, {citation.where}, characters {citation.span.start}-{citation.span.end}"))
+        print(
+            _dim(
+                f"[{n}] {citation.source.title}, {citation.where}, characters {citation.span.start}-{citation.span.end}"
+            )
+        )
         if answer.outcome is Outcome.ANSWERED and any(c.origin is Origin.MODEL for c in answer.claims):
             print(f"    “{_marked(citation)}”")
 

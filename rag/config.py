@@ -168,7 +168,7 @@ def _known(key: str) -> dataclasses.Field[Any]:
 
 
 def _checked(key: str, field_: dataclasses.Field[Any], value: Any) -> Any:
-    kind = type(field_.default)
+    kind: type[Any] = type(field_.default)
     try:
         if isinstance(value, bool) or ((kind is str) != isinstance(value, str) and not isinstance(value, str)):
             raise ValueError

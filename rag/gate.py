@@ -7,11 +7,14 @@ be; what each choice costs is written beside the thresholds.
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
+from rag.errors import ModelDamaged, ModelMissing
 from rag.read import Reading
 from rag.text import fold, stem, terms, words
 from rag.types import Outcome
@@ -28,6 +31,17 @@ class Gate:
     answered: Mapping[str, float]
     closest: float
     measured: Mapping[str, str] = field(default_factory=dict)
+
+    @staticmethod
+    def load(path: Path) -> Gate:
+        """The gate that `rag.evals.calibrate` stored. Raises ModelMissing, or ModelDamaged if it is not whole."""
+        try:
+            data = json.loads(path.read_text("utf-8"))
+            return Gate(data["weights"], data["bias"], data["answered"], data["closest"], data["measured"])
+        except OSError as e:
+            raise ModelMissing(f"{path} is not there", "python -m rag.evals.calibrate makes it") from e
+        except (ValueError, KeyError, TypeError) as e:
+            raise ModelDamaged(f"{path} is no gate: {e!r}", "python -m rag.evals.calibrate makes it anew") from e
 
     def confidence(self, signals: Mapping[str, float]) -> float:
         """The calibrated chance, in [0, 1], that the documents answer the question."""
@@ -50,7 +64,9 @@ OVERLAP = Gate(
 )
 
 
-def signals(question: str, readings: Sequence[Reading], texts: Sequence[str], weights: Mapping[str, float]) -> dict[str, float]:
+def signals(
+    question: str, readings: Sequence[Reading], texts: Sequence[str], weights: Mapping[str, float]
+) -> dict[str, float]:
     """What speaks for an answer: the reader's logits (best span over null, best sentence, relevance, lead of the best
     passage), and the shares, in [0, 1], of the question's weight and of its names and numbers that the best passage
     holds. `weights`: idf by stem of the question's terms.
@@ -81,12 +97,13 @@ def missing(question: str, texts: Sequence[str]) -> list[str]:
 
 def names(question: str) -> list[str]:
     """Words of the question that name something: numbers, and words in capitals that do not open it."""
-    found = [s for s in words(question)]
+    found = words(question)
     shouting = question.upper() == question
     return [
         s.of(question)
         for i, s in enumerate(found)
-        if re.search(r"\d", s.of(question)) or (i > 0 and not shouting and s.of(question)[0].isupper() and s.of(question) != "I")
+        if re.search(r"\d", s.of(question))
+        or (i > 0 and not shouting and s.of(question)[0].isupper() and s.of(question) != "I")
     ]
 
 

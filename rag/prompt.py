@@ -13,7 +13,10 @@ from rag.types import Evidence, Message
 
 _SYSTEM = "You answer questions with facts from the given sentences, in one short complete sentence."
 # "Using only": without it a 135M model answers from memory. "complete sentence": else it writes 'The answer is: 2'.
-_ASK = "Question: {question}\n\nSentences:\n{sentences}\n\nUsing only these sentences, answer in one complete sentence: {question}"
+_ASK = (
+    "Question: {question}\n\nSentences:\n{sentences}\n\n"
+    "Using only these sentences, answer in one complete sentence: {question}"
+)
 
 
 def compose(question: str, evidence: Sequence[Evidence]) -> tuple[Message, ...]:

@@ -47,7 +47,9 @@ def checked(question: str) -> str:
     if not re.search(r"\w", question):
         raise QuestionError("the question is empty", "ask in words, for example: How many trees will Japan give?")
     if len(question) > MAX_CHARACTERS:
-        raise QuestionError(f"the question has {len(question):,} characters, over {MAX_CHARACTERS:,}", "ask more briefly")
+        raise QuestionError(
+            f"the question has {len(question):,} characters, over {MAX_CHARACTERS:,}", "ask more briefly"
+        )
     return question
 
 

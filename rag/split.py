@@ -1,13 +1,14 @@
 """A document in, passages out: whole sentences, within the embedder's window, cut and never copied.
 
-A passage is filled sentence by sentence up to `max_tokens`, its heading counted, and ends with a paragraph when the next
-one would not fit whole. A heading starts a new passage, so that no passage speaks under two headings. A sentence that
+A passage is filled sentence by sentence up to `max_tokens`, its heading counted, and ends with a paragraph when the
+next one would not fit whole. A heading starts a new passage, so that no passage speaks under two headings. A sentence that
 is itself too long is halved at a space until it fits.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 from rag.text import paragraphs, sentences
 from rag.types import Document, Passage, Span
@@ -46,7 +47,7 @@ def _sections(document: Document) -> list[Span]:
     """The text between one heading or page start and the next; a page break does not end a passage, a heading does."""
     starts = {0, *(m.span.start for m in document.marks if m.kind in ("heading", "row", "message"))}
     bounds = [*sorted(starts), len(document.text)]
-    return [Span(a, b) for a, b in zip(bounds, bounds[1:], strict=False) if document.text[a:b].strip()]
+    return [Span(a, b) for a, b in pairwise(bounds) if document.text[a:b].strip()]
 
 
 def _fill(text: str, section: Span, lengths: Lengths, room: int) -> list[Span]:

@@ -119,7 +119,10 @@ def words(text: str) -> list[Span]:
     spans = []
     for m in _WORD.finditer(text):
         if re.search(f"[{_CJK}]", m.group()):
-            spans += [Span(m.start() + p.start(), m.start() + p.end()) for p in re.finditer(rf"[{_CJK}]|[^{_CJK}]+", m.group())]
+            spans += [
+                Span(m.start() + p.start(), m.start() + p.end())
+                for p in re.finditer(rf"[{_CJK}]|[^{_CJK}]+", m.group())
+            ]
         else:
             spans.append(Span(*m.span()))
     return spans

@@ -146,7 +146,7 @@ class Passage:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A retrieved passage. `score`: higher is better, comparable only inside one list. `ranks`: 1-based, by retriever."""
+    """A retrieved passage. `score`: higher is better, comparable inside one list. `ranks`: from 1, by retriever."""
 
     passage: Passage
     score: float

@@ -32,9 +32,19 @@ def test_an_unknown_key_names_the_nearest_known_one() -> None:
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [("llm.window", 0), ("llm.window", -1), ("llm.window", 2**31 - 1), ("llm.threads", -3), ("llm.threads", 10_000),
-     ("llm.window", "many"), ("llm.window", True), ("answer.strictness", "harsh"), ("retrieve.dense_weight", float("nan")),
-     ("llm.model", 3), ("split.max_tokens", None.__class__)],
+    [
+        ("llm.window", 0),
+        ("llm.window", -1),
+        ("llm.window", 2**31 - 1),
+        ("llm.threads", -3),
+        ("llm.threads", 10_000),
+        ("llm.window", "many"),
+        ("llm.window", True),
+        ("answer.strictness", "harsh"),
+        ("retrieve.dense_weight", float("nan")),
+        ("llm.model", 3),
+        ("split.max_tokens", None.__class__),
+    ],
 )
 def test_a_value_out_of_range_or_of_another_type_is_refused(key: str, value: object) -> None:
     with pytest.raises(ConfigError, match=key):

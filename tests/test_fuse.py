@@ -12,7 +12,10 @@ def test_scores_are_stretched_between_best_and_worst_and_weighted() -> None:
 
 
 def test_ties_fall_to_the_smaller_id_and_an_empty_ranking_says_nothing() -> None:
-    assert fuse_scores({"a": [(9, 1.0)], "b": [(2, 5.0)], "c": []}, {"a": 0.5, "b": 0.5, "c": 1.0}) == [(2, 0.5), (9, 0.5)]
+    assert fuse_scores({"a": [(9, 1.0)], "b": [(2, 5.0)], "c": []}, {"a": 0.5, "b": 0.5, "c": 1.0}) == [
+        (2, 0.5),
+        (9, 0.5),
+    ]
 
 
 def test_reciprocal_ranks_are_those_of_the_paper() -> None:

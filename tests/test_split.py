@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -26,7 +27,7 @@ def document(text: str, *headings: tuple[int, int, str]) -> Document:
 def test_every_character_that_is_no_space_is_in_exactly_one_passage_within_the_window(text: str, room: int) -> None:
     passages = split(document(text), lengths, room)
     assert "".join("".join(p.text.split()) for p in passages) == "".join(text.split())
-    assert all(a.span.end <= b.span.start for a, b in zip(passages, passages[1:], strict=False))
+    assert all(a.span.end <= b.span.start for a, b in pairwise(passages))
     assert all(lengths([p.text])[0] + 2 <= room for p in passages)
     assert all(p.text == p.span.of(text) for p in passages)
 

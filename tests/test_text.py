@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,7 +11,10 @@ from hypothesis import strategies as st
 from rag.text import fold, paragraphs, sentences, terms, words
 
 HARD = [
-    ("Dr. A. B. Smith paid $3.50 to the U.S. on Jan. 5. He left.", ["Dr. A. B. Smith paid $3.50 to the U.S. on Jan. 5.", "He left."]),
+    (
+        "Dr. A. B. Smith paid $3.50 to the U.S. on Jan. 5. He left.",
+        ["Dr. A. B. Smith paid $3.50 to the U.S. on Jan. 5.", "He left."],
+    ),
     ("It was sold in the U.S. The price fell.", ["It was sold in the U.S.", "The price fell."]),
     ("Use it, e.g. here. Then stop.", ["Use it, e.g. here.", "Then stop."]),
     ('"Really?" he said. She left!', ['"Really?" he said.', "She left!"]),
@@ -19,8 +24,14 @@ HARD = [
     ("See fig. 3 and p. 12. Done.", ["See fig. 3 and p. 12.", "Done."]),
     ("Is it no. 5? No. It is 6.", ["Is it no. 5?", "No.", "It is 6."]),
     ("彼は行った。そして帰った。", ["彼は行った。", "そして帰った。"]),
-    ("A Title\nThis body line is much longer than the title is.", ["A Title", "This body line is much longer than the title is."]),
-    ("This is wrapped text that goes\nover one line end. And on.", ["This is wrapped text that goes\nover one line end.", "And on."]),
+    (
+        "A Title\nThis body line is much longer than the title is.",
+        ["A Title", "This body line is much longer than the title is."],
+    ),
+    (
+        "This is wrapped text that goes\nover one line end. And on.",
+        ["This is wrapped text that goes\nover one line end.", "And on."],
+    ),
 ]
 
 
@@ -32,14 +43,14 @@ def test_hard_cases_split_as_a_person_would(text: str, expected: list[str]) -> N
 @given(st.text(alphabet=st.characters(codec="utf-8"), max_size=300))
 def test_sentences_lie_in_order_and_lose_nothing_but_space(text: str) -> None:
     spans = sentences(text)
-    assert all(a.end <= b.start for a, b in zip(spans, spans[1:], strict=False))
+    assert all(a.end <= b.start for a, b in pairwise(spans))
     assert "".join("".join(s.of(text).split()) for s in spans) == "".join(text.split())
 
 
 @given(st.text(max_size=200))
 def test_words_and_terms_never_raise_and_lie_in_order(text: str) -> None:
     spans = words(text)
-    assert all(a.end <= b.start for a, b in zip(spans, spans[1:], strict=False))
+    assert all(a.end <= b.start for a, b in pairwise(spans))
     assert all(s.of(text).strip() for s in spans)
     terms(text)
 

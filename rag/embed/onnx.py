@@ -42,7 +42,7 @@ class OnnxEmbedder:
         for text, tokens in zip(texts, ids, strict=True):
             if len(tokens) > self.window:
                 raise TextTooLong(
-                    f"a text of {len(tokens)} tokens is over the {self.window} that {self.name} reads: {text[:60]!r}...",
+                    f"{text[:60]!r}... has {len(tokens)} tokens, over the {self.window} that {self.name} reads",
                     "split it first",
                 )
         vectors = np.empty((len(texts), self.dim), np.float32)

@@ -12,7 +12,7 @@ from rag.errors import ModelError, TextTooLong
 
 
 class SentenceEmbedder:
-    """`folder` holds a sentence-transformers model. Prompts named 'query' and 'passage' or 'document' in it are used."""
+    """`folder` holds a sentence-transformers model; its prompts named 'query' and 'passage' or 'document' are used."""
 
     def __init__(self, name: str, folder: Path, fingerprint: str, threads: int = 0) -> None:
         import torch
@@ -27,7 +27,7 @@ class SentenceEmbedder:
                 f"{folder} is no sentence-transformers model: {e}", "name a folder with modules.json"
             ) from e
         self.name, self.fingerprint = name, fingerprint
-        dim, window = self._model.get_sentence_embedding_dimension(), self._model.get_max_seq_length()
+        dim, window = self._model.get_embedding_dimension(), self._model.get_max_seq_length()
         if dim is None or window is None:
             raise ModelError(f"{folder} does not say its dimension or its window", "use another model")
         self.dim, self.window = int(dim), int(window)

@@ -54,7 +54,9 @@ def chosen(examples: Sequence[dict[str, Any]], most: int, seed: int) -> list[dic
     return random.Random(seed).sample(list(examples), min(most, len(examples)))
 
 
-def ask_all(examples: Sequence[dict[str, Any]], off_topic: Sequence[dict[str, Any]], sample: int, seed: int) -> list[Asked]:
+def ask_all(
+    examples: Sequence[dict[str, Any]], off_topic: Sequence[dict[str, Any]], sample: int, seed: int
+) -> list[Asked]:
     """Index all contexts of `examples`, ask `sample` questions of each kind."""
     contexts = list(dict.fromkeys((e["title"], e["context"]) for e in examples))
     with_answer = [e for e in examples if e["answers"]]
@@ -75,6 +77,7 @@ def ask_all(examples: Sequence[dict[str, Any]], off_topic: Sequence[dict[str, An
 
 
 def _settings() -> rag.Config:
+    """The trained reader even where it has no gate yet: its signals are what is wanted, not the outcome."""
     return rag.Config.load({"llm.model": "none"}, environ={})
 
 
@@ -110,7 +113,10 @@ def confidences(weights: Array, asked: Sequence[Asked]) -> list[float]:
 def report(weights: Array, asked: Sequence[Asked]) -> dict[str, str]:
     """What the gate does on documents that it did not learn from."""
     c = confidences(weights, asked)
-    by_kind = {k: [s for s, a in zip(c, asked, strict=True) if a.kind == k] for k in ("answerable", "unanswerable", "off topic")}
+    by_kind = {
+        k: [s for s, a in zip(c, asked, strict=True) if a.kind == k]
+        for k in ("answerable", "unanswerable", "off topic")
+    }
     said = {
         "AUROC answerable against unanswerable": f"{auroc(by_kind['answerable'], by_kind['unanswerable']):.3f}",
         "AUROC answerable against off topic": f"{auroc(by_kind['answerable'], by_kind['off topic']):.3f}",

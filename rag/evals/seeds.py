@@ -75,7 +75,8 @@ def table(results: Sequence[Result]) -> str:
     for kind in ("answerable", "near", "far"):
         some = [r for r in results if r.question.kind == kind]
         answered = sum(r.answered for r in some)
-        lines.append(f"{kind:<11} {len(some):>3} asked, {answered:>3} answered, {sum(r.right for r in some) / len(some):7.1%} right")
+        right = sum(r.right for r in some) / len(some)
+        lines.append(f"{kind:<11} {len(some):>3} asked, {answered:>3} answered, {right:7.1%} right")
     quoted = [r.quoted for r in results if r.question.kind == "answerable"]
     lines.append(f"a correct answer in the cited quotes, whatever the outcome: {sum(quoted) / len(quoted):.1%}")
     cited = sum(r.citations for r in results)
@@ -101,7 +102,9 @@ def main() -> None:
             if args.all or not result.right:
                 mark = "right" if result.right else "WRONG"
                 a = result.answer
-                print(f"{mark} {result.question.id} [{a.outcome} {a.trace.confidence:.2f}] {result.question.text}\n    {a.text[:300]!r}")
+                print(
+                    f"{mark} {result.question.id} [{a.outcome} {a.trace.confidence:.2f}] {result.question.text}\n    {a.text[:300]!r}"
+                )
     print(table(results))
 
 

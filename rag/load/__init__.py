@@ -1,8 +1,8 @@
 """A file in, a `Document` out: canonical text, and marks that say which page or heading each stretch belongs to.
 
-One reader per kind of file, chosen by the bytes where they tell and by the ending where they do not. The text that comes
-out is final: line ends are `\\n`, and what a person cannot see (control, tag and zero-width characters, bidirectional
-overrides) is dropped here, once, so that every later span points into what is shown.
+One reader per kind of file, chosen by the bytes where they tell and by the ending where they do not. The text that
+comes out is final: line ends are `\\n`, and what a person cannot see (control, tag and zero-width characters,
+bidi overrides) is dropped here, once, so that every later span points into what is shown.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def read_bytes(path: Path) -> bytes:
 
 
 def parse(data: bytes, path: Path) -> Document:
-    """The document in `data`, which came from `path`: the ending decides how it is read, unless the bytes know better."""
+    """The document in `data`, which came from `path`, read as its ending says unless the bytes know better."""
     media_type, reader = _kind(data, path)
     try:
         title, text, marks = reader(data)

@@ -38,7 +38,8 @@ def _page_text(pdf: object, number: int) -> str:
 
 
 def _joined(pages: list[str]) -> tuple[str, tuple[Mark, ...]]:
-    marks, end = [], 0
+    marks: list[Mark] = []
+    end = 0
     for number, page in enumerate(pages, start=1):
         if page:
             start = end + 2 if marks else 0  # a blank line between pages

@@ -26,7 +26,12 @@ _DATE = re.compile(
 )
 _NAME = re.compile(r"\b[A-Z][\w’'.-]*(?:\s+(?:of\s+|the\s+|de\s+|von\s+)?[A-Z][\w’'.-]*)*")
 _KINDS = (
-    (re.compile(r"\bhow (?:many|much|often|long|old|far|high|tall|large|big)\b|\bwhat (?:percent|number|share|rate)", re.I), _NUMBER),
+    (
+        re.compile(
+            r"\bhow (?:many|much|often|long|old|far|high|tall|large|big)\b|\bwhat (?:percent|number|share|rate)", re.I
+        ),
+        _NUMBER,
+    ),
     (re.compile(r"\bwhen\b|\bwhat (?:year|month|day|date)|\bwhich (?:year|month|day|date)", re.I), _DATE),
     (re.compile(r"\bwho\b|\bwhom\b|\bwhose\b|\bwhere\b|\bwhich\b", re.I), _NAME),
 )
@@ -51,7 +56,10 @@ class OverlapReader:
         cosines = self._embed([_short(s) for s in flat]) @ self._embed([_short(question)])[0]
         weights = self._weigh(list(dict.fromkeys(terms(question))))
         scores = iter([self._score(question, s, float(c), weights) for s, c in zip(flat, cosines, strict=True)])
-        return [self._reading(question, text, some, [next(scores) for _ in some]) for text, some in zip(texts, spans, strict=True)]
+        return [
+            self._reading(question, text, some, [next(scores) for _ in some])
+            for text, some in zip(texts, spans, strict=True)
+        ]
 
     def _score(self, question: str, sentence: str, cosine: float, weights: Mapping[str, float]) -> float:
         held = set(terms(sentence))
