@@ -86,7 +86,7 @@ def test_cosines_are_between_minus_one_and_one_and_best_comes_first(kind: Any) -
 
 def test_of_equal_rows_the_lower_id_comes_first_at_the_edge_of_k_too(kind: Any) -> None:
     same = [1.0] * DIM
-    rows = dict.fromkeys((50, 7, 900, 3, 41, 12), same) | {id: [2.0] * DIM for id in range(1000, 1100)}
+    rows = {id: [2.0] * DIM for id in range(1100, 1000, -1)} | dict.fromkeys((50, 7, 900, 3, 41, 12), same)
     ids, _ = filled(kind, rows).search(np.array([same], np.float32), 4)
     assert ids[0].tolist() == [3, 7, 12, 41]
 
