@@ -56,9 +56,10 @@ def examples(rows: Iterable[SourceRow]) -> list[str]:
 
 
 def shelf(rows: Sequence[SourceRow]) -> str:
-    """The list of documents, each with a button that removes it (asked twice, by the page)."""
+    """The list of documents: a tick that says whether to look into it, a button that removes it (asked twice)."""
     items = "".join(
-        f'<li><span class="title" dir="auto">{esc(row.source.title)}</span>'
+        f'<li><label class="title"><input type="checkbox" checked data-tick="{esc(row.source.id)}">'
+        f'<span dir="auto">{esc(row.source.title)}</span></label>'
         f"<small>{_size(row.characters)} &middot; {_count(row.passages, 'passage')} &middot; {_day(row.added)}</small>"
         f'<button type="button" class="plain remove" data-id="{esc(row.source.id)}"'
         f' aria-label="Remove {esc(row.source.title)}">Remove</button></li>'

@@ -68,10 +68,12 @@
   // ---- asking
   const box = () => $("#box textarea");
   const running = () => $("#live .turn.running");
-  function fill(text) {
-    const area = box();
+  function write(text, area = box()) {
     area.value = text;
     area.dispatchEvent(new Event("input", { bubbles: true }));
+  }
+  function fill(text) {
+    write(text);
     setTimeout(() => $("#send").click(), 60);   // the frame reads the input in its own time
   }
   // The finished turn moves out of the part that is drawn again with every word: long talks stay quick.
@@ -82,12 +84,32 @@
   }
   function forget() { $("#turns").replaceChildren(); if (reading()) closeSource(); }
   const pick = (value, field, button) => {
-    const area = $(`#${field} textarea, #${field} input`);
-    area.value = value;
-    area.dispatchEvent(new Event("input", { bubbles: true }));
+    write(value, $(`#${field} textarea, #${field} input`));
     setTimeout(() => $(`#${button}`).click(), 60);
   };
-  window.rag = { settle, forget };
+
+  // ---- which documents to look into: all but the unticked, kept by id because the list is drawn anew
+  const unticked = new Set();
+  const tick = () => {
+    const boxes = [...document.querySelectorAll("[data-tick]")];
+    for (const one of boxes) one.checked = !unticked.has(one.dataset.tick);
+    const chosen = boxes.filter((one) => one.checked).length;
+    box().placeholder = !boxes.length || chosen === boxes.length ? "Ask your documents" : `Ask ${chosen} of ${boxes.length} documents`;
+  };
+  const passedOver = () => [...unticked].join(" ");
+  window.rag = { settle, forget, passedOver };
+
+  // ---- the conversation as a file
+  function save() {
+    const turns = [...document.querySelectorAll("#turns .turn, #live .turn:not([hidden])")].map((turn) =>
+      `## ${$(".again", turn).dataset.text}\n\n*${$(".outcome", turn)?.textContent ?? ""}*\n\n${$(".copy", turn)?.dataset.text ?? $(".words", turn)?.textContent ?? ""}\n`);
+    if (!turns.length) return;
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(new Blob([turns.join("\n")], { type: "text/markdown" }));
+    link.download = `conversation-${new Date().toISOString().slice(0, 10)}.md`;
+    link.click();
+    URL.revokeObjectURL(link.href);
+  }
 
   // ---- following the answer, unless the reader scrolled away
   let follow = true;
@@ -117,17 +139,26 @@
     if (does === "close") closeSource();
     else if (does === "theme") toggleTheme();
     else if (does === "new") $("#new").click();
+    else if (does === "save") save();
     else if (does === "shelf") {
       const open = frame().classList.toggle("shelf");
       hit("[data-do]").setAttribute("aria-expanded", open);
     } else if (hit("[data-step]")) step(Number(hit("[data-step]").dataset.step));
     else if (hit(".copy")) copy(hit(".copy"));
+    else if (hit(".again")) { write(hit(".again").dataset.text); box().focus(); }
     else if (hit(".example")) fill(hit(".example").textContent);
     else if (hit(".remove")) {
       const button = hit(".remove");
       if (button.dataset.sure) pick(button.dataset.id, "removing", "remove");
       else { button.dataset.sure = 1; button.textContent = "Really?"; setTimeout(() => { delete button.dataset.sure; button.textContent = "Remove"; }, 3000); }
     }
+  });
+
+  document.addEventListener("change", (event) => {
+    const id = event.target.dataset?.tick;
+    if (id === undefined) return;
+    if (event.target.checked) unticked.delete(id); else unticked.add(id);
+    tick();
   });
 
   document.addEventListener("toggle", (event) => {   // a drawer opened below the edge comes into sight
@@ -156,6 +187,7 @@
     ready.disconnect();
     applyTheme();
     watch();
+    new MutationObserver(tick).observe($("#shelf"), { childList: true, subtree: true, attributes: true, attributeFilter: ["data-tick"] });
     box().setAttribute("aria-label", "Your question");
     if (matchMedia("(min-width: 760px)").matches) box().focus();
     document.body.dataset.ready = "1";

@@ -27,9 +27,10 @@ _LOG = logging.getLogger("rag.chat")
 WAITING = 8  # questions that may wait; one more is refused, never left hanging
 
 HEAD = """
-<header><span class="name">Ask <mark>your documents</mark></span>
+<header><span class="name"><span>Ask </span><mark>your documents</mark></span>
 <span class="note">Everything stays on this computer</span>
 <button type="button" class="plain" data-do="shelf" aria-expanded="false" aria-controls="library">Library</button>
+<button type="button" class="plain" data-do="save">Save</button>
 <button type="button" class="plain" data-do="new">New</button>
 <button type="button" class="plain" data-do="theme" aria-label="Switch between light and dark">Theme</button></header>
 """
@@ -50,7 +51,7 @@ def blocks(assistant: Assistant) -> Any:
         talk = gr.State(Talk(), time_to_live=24 * 3600, delete_callback=Talk.stop)
         with gr.Column(elem_id="frame", elem_classes="app"):
             _html(HEAD, "head")
-            shelf, drop, report, removing, remove = _library()
+            shelf, drop, report, removing, remove, passed_over = _library()
             with gr.Column(elem_id="talk"):
                 with gr.Column(elem_id="scroll"):
                     _html('<div id="turns" role="log" aria-label="Conversation"></div>', "past")
@@ -66,8 +67,8 @@ def blocks(assistant: Assistant) -> Any:
             new = gr.Button("New conversation", elem_id="new", elem_classes="offstage")
         quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
         gr.on(
-            [send.click, box.submit], asking(assistant, gr.skip()), [box, talk], [box, live],
-            js="(box, talk) => { rag.settle(); return [box, talk]; }",
+            [send.click, box.submit], asking(assistant, gr.skip()), [box, talk, passed_over], [box, live],
+            js="(box, talk) => { rag.settle(); return [box, talk, rag.passedOver()]; }",
             concurrency_limit=None, concurrency_id="ask", trigger_mode="once", **quiet,
         )  # fmt: skip
         stop.click(Talk.stop, [talk], None, queue=False, **quiet)
@@ -106,21 +107,25 @@ def _library() -> tuple[Any, ...]:
         report = _html("", "report")
         removing = gr.Textbox(elem_id="removing", elem_classes="offstage", show_label=False)
         remove = gr.Button("Remove", elem_id="remove", elem_classes="offstage")
-    return shelf, drop, report, removing, remove
+        passed_over = gr.Textbox(elem_id="passed-over", elem_classes="offstage", show_label=False)
+    return shelf, drop, report, removing, remove, passed_over
 
 
 def asking(assistant: Assistant, same: Any) -> Any:
     """The handler of a question: empties the box, then draws the turn again after each event. `same` leaves a part as
-    it is. The assistant words one answer at a time; here is counted how many wait for it."""
+    it is. The assistant words one answer at a time; here is counted how many wait for it. `passed_over`: ids of the
+    sources that the user unticked, so that a document added later is looked into."""
     on_the_way: set[Running] = set()
 
-    async def ask(question: str, talk: Talk) -> AsyncIterator[tuple[Any, Any]]:
+    async def ask(question: str, talk: Talk, passed_over: str = "") -> AsyncIterator[tuple[Any, Any]]:
         if not question.strip():
             return
+        without = frozenset(passed_over.split())
+        sources = [s for row in assistant.sources() if (s := row.source.id) not in without] if without else None
         talk.stop()  # a second question takes the place of the first
         live = Live(question)
         yield "", live.html
-        running = talk.running = Running(lambda: assistant.stream(question, history=tuple(talk.turns)))
+        running = talk.running = Running(lambda: assistant.stream(question, history=tuple(talk.turns), sources=sources))
         shown = ""
         try:
             if len(on_the_way) > WAITING:

@@ -71,8 +71,10 @@ def marked(text: str, answer: Span | None) -> str:
 
 
 def question(text: str) -> str:
-    """The user's own words."""
-    return f'<div class="asked" dir="auto"><span class="unseen">You asked: </span>{esc(text)}</div>'
+    """The user's own words, and a button that takes them up again."""
+    again = f'<button type="button" class="plain again" data-text="{esc(text)}">Edit</button>'
+    said = f'<div class="asked" dir="auto"><span class="unseen">You asked: </span>{esc(text)}</div>'
+    return f'<div class="mine">{again}{said}</div>'
 
 
 def turn(asked: str, body: str, state: str) -> str:

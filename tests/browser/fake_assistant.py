@@ -8,7 +8,7 @@ from __future__ import annotations
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from rag.add import Progress, Report
@@ -81,6 +81,7 @@ class FakeAssistant:
         self.documents = {d.source.id: d for d in documents}
         self.trees, self.long, self.hostile = documents
         self.histories: list[tuple[tuple[str, str], ...]] = []
+        self.looked_into: list[set[str] | None] = []
         self.closed: list[float] = []
         self.adding = threading.Event()
         self.go_on = threading.Event()
@@ -116,8 +117,11 @@ class FakeAssistant:
             added.append(path.as_uri())
         return Report(added=tuple(added), refused=tuple(refused))
 
-    def stream(self, question: str, *, history: Sequence[tuple[str, str]] = ()) -> Iterator[Event]:
+    def stream(
+        self, question: str, *, history: Sequence[tuple[str, str]] = (), sources: Collection[str] | None = None
+    ) -> Iterator[Event]:
         self.histories.append(tuple(history))
+        self.looked_into.append(None if sources is None else set(sources))
         try:
             yield from getattr(self, "_" + question.split()[0].strip("?.,").lower(), self._trees)(question)
         finally:

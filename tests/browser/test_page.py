@@ -192,6 +192,71 @@ def test_files_are_added_while_the_chat_goes_on_and_refusals_give_their_reason(
     assert "good.txt" not in desk.page.inner_text("#shelf")
 
 
+def test_an_unticked_document_is_not_looked_into(desk: Desk, fake: FakeAssistant) -> None:
+    desk.page.click("[data-do=shelf]")
+    desk.page.uncheck(f"[data-tick='{fake.long.source.id}']")
+    assert (
+        desk.page.get_attribute("#box textarea", "placeholder")
+        == f"Ask {len(fake.documents) - 1} of {len(fake.documents)} documents"
+    )
+    desk.ask("repeat with fewer")
+    assert fake.looked_into[-1] == set(fake.documents) - {fake.long.source.id}
+    desk.page.check(f"[data-tick='{fake.long.source.id}']")
+    desk.ask("repeat with all")
+    assert fake.looked_into[-1] is None
+
+
+def test_a_question_can_be_taken_up_again(desk: Desk) -> None:
+    desk.ask("repeat this <b>twice</b>")
+    desk.page.hover("#live .mine")
+    desk.page.click("#live .again")
+    assert desk.page.input_value("#box textarea") == "repeat this <b>twice</b>"
+    desk.page.keyboard.type("!")
+    desk.page.keyboard.press("Enter")
+    desk.page.wait_for_selector("#live .turn.done .asked:has-text('twice</b>!')")
+
+
+def test_the_conversation_is_saved_with_its_quotes(desk: Desk) -> None:
+    desk.ask("trees?")
+    desk.ask("nothing about that?")
+    with desk.page.expect_download() as download:
+        desk.page.click("[data-do=save]")
+    saved = Path(download.value.path()).read_text("utf-8")
+    assert saved.startswith("## trees?\n\n*Answered from your documents*\n\nJapan will give 250 cherry trees.")
+    assert f"[1] “{QUOTE}” - A visit in October, line 2" in saved
+    assert "## nothing about that?\n\n*Not in the documents*" in saved
+
+
+def test_what_slipped_through_the_escaping_could_still_fetch_nothing(desk: Desk) -> None:
+    blocked = desk.page.evaluate("""async () => {
+      const seen = [];
+      document.addEventListener("securitypolicyviolation", (event) => seen.push(event.effectiveDirective));
+      const there = "http://127.0.0.2:9/";
+      for (const tag of ["img", "script", "video", "iframe", "link"]) {
+        const element = document.createElement(tag);
+        if (tag === "link") element.rel = "stylesheet";
+        element[tag === "link" ? "href" : "src"] = there;
+        document.body.append(element);
+      }
+      await fetch(there).catch(() => {});
+      const form = document.createElement("form");
+      form.action = there;
+      document.body.append(form);
+      form.submit();
+      for (let n = 0; n < 50 && seen.length < 7; n++) await new Promise((done) => setTimeout(done, 100));
+      return seen.sort();
+    }""")
+    assert {
+        "connect-src",
+        "form-action",
+        "frame-src",
+        "img-src",
+        "media-src",
+        "script-src-elem",
+        "style-src-elem",
+    } == set(blocked)
+
+
 def test_the_theme_follows_the_system_until_the_user_chooses(desk: Desk) -> None:
     dark = "document.body.classList.contains('dark')"
     desk.page.emulate_media(color_scheme="dark")
