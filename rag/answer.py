@@ -62,6 +62,7 @@ class Rooms:
     gate: Gate
     judge: Judge
     llm: LLM | None
+    style: str
     document: Callable[[str], Document]
     weigh: Callable[[Sequence[str]], Mapping[str, float]]
     fingerprints: Callable[[], Mapping[str, str]]
@@ -209,7 +210,8 @@ def _drafted(rooms: Rooms, notes: _Notes, evidence: Sequence[Evidence]) -> Itera
     config = rooms.config.llm
     try:
         with notes.timed("prompt"):
-            prompt = fitting(notes.query, evidence, rooms.llm.length, rooms.llm.window - config.max_tokens)
+            room = rooms.llm.window - config.max_tokens
+            prompt = fitting(rooms.style, notes.query, evidence, rooms.llm.length, room)
             notes.prompt = rooms.llm.render(prompt) if prompt else ""
         if not prompt:
             notes.trouble = "the question leaves no room for evidence in the model's window"
@@ -219,6 +221,9 @@ def _drafted(rooms: Rooms, notes: _Notes, evidence: Sequence[Evidence]) -> Itera
             for piece in rooms.llm.stream(prompt, config.max_tokens, config.seed):
                 notes.draft += piece
                 whole, pending = _whole_sentences(pending + piece)
+                if whole and rooms.style == "sentence":
+                    yield whole[0]
+                    return  # one was asked for; leaving frees the model
                 yield from whole
         yield from _last(pending, notes)
     except ModelError as e:

@@ -139,7 +139,10 @@ class Assistant:
         """
         from rag.answer import stream
 
-        return stream(self._rooms, question, history, sources)
+        rooms = self._rooms
+        if rooms.llm is not None:
+            rooms.llm.warm()  # it loads while the passages are found and read
+        return stream(rooms, question, history, sources)
 
     # -- life --------------------------------------------------------------------------------------------------------
 
@@ -151,6 +154,8 @@ class Assistant:
                 rooms = self._rooms
                 rooms.reader.read("ready?", ["ready."])
                 rooms.retriever.retrieve("ready?")
+                if rooms.llm is not None:
+                    rooms.llm.warm()
             except RagError:
                 pass
 
@@ -233,6 +238,7 @@ class Assistant:
                 gate,
                 RuleJudge(),
                 llm,
+                self._style(),
                 self.document,
                 self._weigh,
                 self._fingerprints(reader, llm),
@@ -264,11 +270,21 @@ class Assistant:
             return None
         from rag.llm.llama import LlamaLLM
 
+        threads = c.threads if c.threads > 0 else None
         if c.model.endswith(".gguf"):
-            return LlamaLLM(Path(c.model), window=c.window, threads=c.threads or None)
+            return LlamaLLM(Path(c.model), window=c.window, threads=threads)
         entry = self._models.entry(c.model, "llm")
-        path = self._models.verified(entry) / next(iter(entry.files))
-        return LlamaLLM(path, template=entry.template, window=min(c.window, entry.window), threads=c.threads or None)
+        name, file = next(iter(entry.files.items()))
+        path, window = self._models.verified(entry) / name, min(c.window, entry.window)
+        return LlamaLLM(path, template=entry.template, window=window, threads=threads, sha256=file.sha256)
+
+    def _style(self) -> str:
+        """How the LLM is asked: the catalogue knows which of its models can only word one sentence."""
+        c = self.config.llm
+        if c.style != "auto":
+            return c.style
+        known = None if c.base_url else self._models.catalogue.get(c.model)
+        return known.style if known is not None else "prose"
 
     def _weigh(self, stems: Sequence[str]) -> Mapping[str, float]:
         return dict(zip(stems, self._index.idf(stems), strict=True))

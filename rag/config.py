@@ -91,6 +91,13 @@ class LLMConfig:
     window: int = _int(2048, 256, 1_048_576, "tokens of prompt and answer together")
     max_tokens: int = _int(96, 1, 65_536, "tokens of one answer")
     threads: int = _int(0, 0, 1024, "of the LLM; 0: the number of physical cores")
+    style: str = _text(
+        "auto",
+        "sentence: word the short answer; prose: answer from several sentences; auto: as the model can",
+        "auto",
+        "sentence",
+        "prose",
+    )
     seed: int = _int(0, 0, 2**31 - 1, "same prompt and seed, same answer")
 
 

@@ -39,6 +39,7 @@ class Entry:
     folder: str = ""
     good_for: str = ""
     template: str = ""
+    style: str = "prose"
     window: int = 0
     dimension: int = 0
     prompts: Mapping[str, str] = field(default_factory=dict)

@@ -53,6 +53,9 @@ class Writes:
         for i in range(0, len(self.draft), 3):
             yield self.draft[i : i + 3]
 
+    def warm(self) -> None:
+        pass
+
     def close(self) -> None:
         pass
 

@@ -40,6 +40,10 @@ class LLM(Protocol):
         the worker ends, ValueError when max_tokens < 1."""
         ...
 
+    def warm(self) -> None:
+        """Begin to load, if there is anything to load; returns at once."""
+        ...
+
     def close(self) -> None:
         """Free the model. A closed LLM raises ModelDied on use; closing twice is fine."""
         ...

@@ -98,6 +98,9 @@ class OpenAILLM:
         self._drafts.add(draft)
         return draft
 
+    def warm(self) -> None:
+        """The server has loaded its model; nothing to do."""
+
     def close(self) -> None:
         """Closes every connection. Whoever waits hears Cancelled; closing twice is fine."""
         self._closed = True

@@ -66,6 +66,9 @@ class ScriptedLLM:
         if (text := pieces.rest()) != "":
             yield text
 
+    def warm(self) -> None:
+        """Nothing to load."""
+
     def close(self) -> None:
         """Nothing to free; a closed one raises ModelDied on use."""
         self._closed = True
