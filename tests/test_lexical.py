@@ -55,8 +55,8 @@ def test_scores_are_bm25_worked_out_by_hand_and_higher_is_better() -> None:
 
 
 def test_a_word_in_the_heading_finds_the_passage_but_weighs_less_than_in_its_text() -> None:
-    con = table(["refunds are paid", "they are paid", "they are made", "x", "y", "z"], ["", "refunds", "", "", "", ""])
-    assert found(con, "refunds") == [1, 2]
+    con = table(["they are paid", "refunds are paid now", "they are made", "x", "y"], ["refunds", "", "", "", ""])
+    assert found(con, "refunds") == [2, 1]
 
 
 def test_stop_words_are_dropped_unless_nothing_else_is_left() -> None:
