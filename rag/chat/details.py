@@ -87,4 +87,4 @@ def _signals(trace: Trace) -> Iterable[str]:
 
 
 def _withheld(text: str, why: str) -> str:
-    return f'<li><span class="said" dir="auto">{esc(text)}</span><small>{esc(why)}</small></li>'
+    return f'<li class="said-only"><span class="said" dir="auto">{esc(text)}</span><small>{esc(why)}</small></li>'

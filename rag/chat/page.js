@@ -76,10 +76,19 @@
     write(text);
     setTimeout(() => $("#send").click(), 60);   // the frame reads the input in its own time
   }
+  const folded = new WeakMap();   // what lies in a closed drawer of a settled turn: most of its elements
   // The finished turn moves out of the part that is drawn again with every word: long talks stay quick.
   function settle() {
     const live = $("#live .turn.done, #live .turn.stopped");
-    if (live) { $("#turns").append(live.cloneNode(true)); live.hidden = true; }
+    if (live) {
+      const kept = live.cloneNode(true), drawer = $(".how:not([open])", kept);
+      if (drawer) {
+        folded.set(drawer, [...drawer.children].slice(1));
+        for (const part of folded.get(drawer)) part.remove();
+      }
+      $("#turns").append(kept);
+      live.hidden = true;
+    }
     follow = true;
   }
   function forget() { $("#turns").replaceChildren(); if (reading()) closeSource(); }
@@ -117,12 +126,13 @@
     const scroll = $("#scroll");
     scroll.addEventListener("scroll", () => { follow = scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight < 120; }, { passive: true });
     new MutationObserver(() => {
+      frame().classList.toggle("busy", Boolean(running()));   // a class, not :has(): that would look through every turn
       if (!follow) return;
       const turn = $("#live .turn");
       // a long answer is read from its question down, not from its end up
       if (turn && turn.offsetHeight > scroll.clientHeight) turn.scrollIntoView({ block: "start" });
       else scroll.scrollTop = scroll.scrollHeight;
-    }).observe($("#live"), { childList: true, subtree: true, characterData: true });
+    }).observe($("#live"), { childList: true, subtree: true, characterData: true, attributes: true, attributeFilter: ["class"] });
   };
 
   async function copy(button) {
@@ -163,6 +173,8 @@
 
   document.addEventListener("toggle", (event) => {   // a drawer opened below the edge comes into sight
     if (event.target.open && event.target.matches(".how")) {
+      event.target.append(...(folded.get(event.target) ?? []));
+      folded.delete(event.target);
       follow = false;
       event.target.scrollIntoView({ block: "start" });
     }

@@ -156,7 +156,13 @@ def test_the_drawer_tells_how_the_answer_was_found(desk: Desk) -> None:
     drawer = desk.page.inner_text("#live .how")
     facts = ("93%", "dense #1", "lexical #2", "retrieve", "0.020 s", "And 1913.", "1913 is not in the quotes", "fake@1")
     assert [fact for fact in facts if fact not in drawer] == []
-    width = desk.page.eval_on_selector("#live .bar i", "bar => bar.style.width")
+    desk.page.click("#live summary")
+    desk.ask("repeat, so that the turn settles")
+    assert desk.page.locator("#turns .bar").count() == 0
+    desk.page.click("#turns summary")
+    desk.page.wait_for_selector("#turns .bar")
+    assert desk.page.inner_text("#turns .how") == drawer
+    width = desk.page.eval_on_selector("#turns .bar i", "bar => bar.style.width")
     assert width == "93%"
     desk.shot("drawer")
 
