@@ -10,21 +10,21 @@ before it has said the short answer that the reader found; where it never does, 
 
 from __future__ import annotations
 
-import math
 import re
+import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 from rag.cite import cite
 from rag.config import Config
-from rag.errors import ModelError
+from rag.errors import Cancelled, ModelError
 from rag.gate import Gate, missing, signals
 from rag.judge import Judge, Judgement
 from rag.llm import LLM
 from rag.prompt import fitting
-from rag.read import Reader, Reading
+from rag.read import Reader
 from rag.retrieve import Retriever, checked, standalone
 from rag.text import sentences, terms
 from rag.types import (
@@ -44,10 +44,10 @@ from rag.types import (
     Verdict,
     Wrote,
 )
+from rag.weigh import ranked
 
 SUPPORTED, PARTIAL = 0.8, 0.55
 """Scores of the judge from which a claim without failures counts as supported, and as partly supported."""
-_SAME = 0.85  # share of common terms from which two sentences say the same
 _ALSO = 0.5  # support from which a further sentence is quoted beside the best one
 _UNFINISHED = re.compile(r"[.!?…。！？][\"'”’)\]]*$")
 _LEADING = re.compile(r"^\s*(?:(?:[-*•]|\d{1,2}[.)]|\[\d+\]|(?:Answer|A):)\s*)+")
@@ -110,12 +110,75 @@ class _Page:
         return wrote
 
 
+class _Stop:
+    """Ends an answer from any thread: a model that is reading its prompt hears of it at once."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._draft: Iterator[str] | None = None
+        self.asked = False
+
+    def now(self) -> None:
+        with self._lock:
+            self.asked, draft = True, self._draft
+        _close(draft)
+
+    def ends(self, draft: Iterator[str]) -> Iterator[str]:
+        """`draft`, which `now` will close."""
+        with self._lock:
+            self._draft, late = draft, self.asked
+        if late:
+            _close(draft)
+        return draft
+
+
+def _close(draft: object) -> None:
+    close = getattr(draft, "close", None)
+    if close is not None:
+        with suppress(ValueError):  # a plain generator that is running: it ends at its next piece
+            close()
+
+
+class Stream(Iterator[Event]):
+    """The events of one answer, made as they are asked for. `close`, from any thread, frees the model within 1 s; the
+    iterator then ends without an answer."""
+
+    def __init__(
+        self, rooms: Rooms, question: str, history: Sequence[tuple[str, str]], sources: Collection[str] | None
+    ) -> None:
+        self._stop = _Stop()
+        self._events = _events(rooms, checked(question), history, sources, self._stop)
+
+    def __next__(self) -> Event:
+        if self._stop.asked:
+            raise StopIteration
+        try:
+            event = next(self._events)
+        except Cancelled:
+            raise StopIteration from None
+        if self._stop.asked:
+            raise StopIteration
+        return event
+
+    def close(self) -> None:
+        """Stop; closing twice is fine."""
+        self._stop.now()
+        with suppress(ValueError):  # it is running in another thread, and ends there
+            self._events.close()
+
+
 def stream(
     rooms: Rooms, question: str, history: Sequence[tuple[str, str]] = (), sources: Collection[str] | None = None
-) -> Iterator[Event]:
+) -> Stream:
     """The events of one answer. Raises QuestionError on an empty or endless question; trouble with the LLM is written
     into the trace, and the quotes answer without it."""
-    question, notes, page = checked(question), _Notes(), _Page()
+    return Stream(rooms, question, history, sources)
+
+
+def _events(
+    rooms: Rooms, question: str, history: Sequence[tuple[str, str]], sources: Collection[str] | None, stop: _Stop
+) -> Generator[Event, None, None]:
+    notes, page = _Notes(), _Page()
     start = time.perf_counter()
     notes.query = standalone(question, history)
     with notes.timed("retrieve"):
@@ -128,7 +191,7 @@ def stream(
         notes.seconds["first_quote"] = time.perf_counter() - start
         yield Quoted(quoted[:1] if outcome is Outcome.ANSWERED else quoted)
     if outcome is Outcome.ANSWERED:
-        yield from _worded(rooms, notes, page, evidence)
+        yield from _worded(rooms, notes, page, evidence, stop)
         if not page.claims:
             yield from _quotes(rooms, page, _worth_quoting(evidence, rooms.config.answer.quotes))
     else:
@@ -153,43 +216,15 @@ def _weighed(rooms: Rooms, notes: _Notes, hits: Sequence[Hit]) -> tuple[list[Evi
     return evidence, outcome
 
 
-def ranked(hits: Sequence[Hit], readings: Sequence[Reading]) -> list[Evidence]:
-    """Every sentence of the hits as evidence, best first, each thing said once; support is the reader's logit through
-    the logistic, so in [0, 1]."""
-    found: list[tuple[float, int, Evidence]] = []
-    for hit, reading in zip(hits, readings, strict=True):
-        shift = hit.passage.span.start - (len(hit.passage.heading) + 1 if hit.passage.heading else 0)
-        for span, score in reading.sentences:
-            if span.start + shift < hit.passage.span.start:
-                continue  # the heading is read, but it is no part of the passage
-            answer = reading.best if reading.best is not None and reading.best in span else None
-            support = 1 / (1 + math.exp(-max(-30.0, min(30.0, score))))
-            place = Evidence(hit, span.shift(shift), support, answer.shift(shift) if answer is not None else None)
-            found.append((-score, len(found), place))
-    return _distinct([e for _, _, e in sorted(found, key=lambda item: item[:2])])
-
-
-def _distinct(evidence: Sequence[Evidence]) -> list[Evidence]:
-    """The evidence without sentences that say again what a better one said, the first twenty of them."""
-    kept: list[tuple[Evidence, set[str]]] = []
-    for e in evidence:
-        said = set(terms(e.text))
-        if said and all(len(said & other) < _SAME * min(len(said), len(other)) for _, other in kept):
-            kept.append((e, said))
-        if len(kept) == 20:
-            break
-    return [e for e, _ in kept]
-
-
 def _worth_quoting(evidence: Sequence[Evidence], most: int) -> list[Evidence]:
     return [e for i, e in enumerate(evidence[:most]) if i == 0 or e.support >= _ALSO]
 
 
-def _worded(rooms: Rooms, notes: _Notes, page: _Page, evidence: Sequence[Evidence]) -> Iterator[Event]:
+def _worded(rooms: Rooms, notes: _Notes, page: _Page, evidence: Sequence[Evidence], stop: _Stop) -> Iterator[Event]:
     """The claims of the LLM that hold, as they are written; none if it never says the short answer."""
     held_back: list[tuple[str, list[Evidence], Verdict]] = []
     said = False
-    for words in _drafted(rooms, notes, evidence):
+    for words in _drafted(rooms, notes, evidence, stop):
         with notes.timed("judge"):
             aligned, verdict = _judged(rooms, notes, words, evidence)
         if verdict is Verdict.UNSUPPORTED:
@@ -203,7 +238,7 @@ def _worded(rooms: Rooms, notes: _Notes, page: _Page, evidence: Sequence[Evidenc
     notes.withheld += [(words, "it does not say the answer that the evidence holds") for words, _, _ in held_back]
 
 
-def _drafted(rooms: Rooms, notes: _Notes, evidence: Sequence[Evidence]) -> Iterator[str]:
+def _drafted(rooms: Rooms, notes: _Notes, evidence: Sequence[Evidence], stop: _Stop) -> Iterator[str]:
     """The sentences of the draft, each as soon as it is whole."""
     if rooms.llm is None:
         return
@@ -218,7 +253,7 @@ def _drafted(rooms: Rooms, notes: _Notes, evidence: Sequence[Evidence]) -> Itera
             return
         pending = ""
         with notes.timed("llm"):
-            for piece in rooms.llm.stream(prompt, config.max_tokens, config.seed):
+            for piece in stop.ends(rooms.llm.stream(prompt, config.max_tokens, config.seed)):
                 notes.draft += piece
                 whole, pending = _whole_sentences(pending + piece)
                 if whole and rooms.style == "sentence":

@@ -9,18 +9,18 @@ from __future__ import annotations
 import shutil
 import tempfile
 import threading
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rag.config import Config
 from rag.errors import IndexMissing, ModelMissing, RagError, UsageError
-from rag.types import Answer, Citation, Document, Event, Hit, Source
+from rag.types import Answer, Citation, Document, Hit, Source
 
 if TYPE_CHECKING:
     from rag.add import Adder, Progress, Report
-    from rag.answer import Rooms
+    from rag.answer import Rooms, Stream
     from rag.embed import Embedder
     from rag.gate import Gate
     from rag.index import CheckReport, Index, SourceRow
@@ -132,10 +132,9 @@ class Assistant:
 
     def stream(
         self, question: str, *, history: Sequence[tuple[str, str]] = (), sources: Collection[str] | None = None
-    ) -> Iterator[Event]:
-        """`Found`, then `Quoted`, then pieces of text, then one `Answer`. Closing the iterator frees the model.
-
-        `history`: the (question, answer) pairs before this one, oldest first.
+    ) -> Stream:
+        """`Found`, then `Quoted`, then pieces of text, then one `Answer`. Its `close`, from any thread, frees the model
+        within 1 s. `history`: the (question, answer) pairs before this one, oldest first.
         """
         from rag.answer import stream
 

@@ -168,9 +168,8 @@ def show(
                 _print_json(rows)
             else:
                 for row in rows:
-                    print(
-                        f"{row.source.id}  {row.passages:>6} passages  {row.characters:>9,} characters  {row.source.title}"
-                    )
+                    size = f"{row.passages:>6} passages  {row.characters:>9,} characters"
+                    print(f"{row.source.id}  {size}  {row.source.title}")
             return
         document = assistant.document(_source_id(assistant, source))
         if as_json:

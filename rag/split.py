@@ -1,8 +1,8 @@
 """A document in, passages out: whole sentences, within the embedder's window, cut and never copied.
 
 A passage is filled sentence by sentence up to `max_tokens`, its heading counted, and ends with a paragraph when the
-next one would not fit whole. A heading starts a new passage, so that no passage speaks under two headings. A sentence that
-is itself too long is halved at a space until it fits.
+next one would not fit whole. A heading starts a new passage, so that no passage speaks under two headings. A sentence
+that is itself too long is halved at a space until it fits.
 """
 
 from __future__ import annotations

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import pytest
 
 import rag
-from rag.answer import Rooms, ranked, stream
+from rag.answer import Rooms, stream
 from rag.config import Config
-from rag.errors import ModelDied, QuestionError
+from rag.errors import Cancelled, ModelDied, QuestionError
 from rag.read import Reading
 from rag.types import (
     Answer,
@@ -28,6 +29,7 @@ from rag.types import (
     Verdict,
     Wrote,
 )
+from rag.weigh import ranked
 
 TREES = "How many cherry blossom trees will Japan donate to the United States?"
 
@@ -73,7 +75,8 @@ class Dies(Writes):
 @pytest.fixture
 def rooms(quoting: rag.Assistant) -> Rooms:
     """The real rooms over the seeds; lenient, so that the gate lets the question through to the LLM."""
-    return replace(quoting._rooms, config=Config.load({"answer.strictness": "lenient"}, environ={}))
+    config = Config.load({"answer.strictness": "lenient"}, environ={})
+    return replace(quoting._rooms, config=config, style="prose")
 
 
 def last(events: Iterator[Event]) -> Answer:
@@ -231,6 +234,58 @@ def test_the_trace_says_how_it_came_about(rooms: Rooms) -> None:
     assert set(trace.fingerprints) == {"index", "embedder", "reader", "llm"}
     assert {"retrieve", "read", "first_quote", "llm", "judge", "total"} <= set(trace.seconds)
     assert 0 <= trace.confidence <= 1
+
+
+class Reads(Writes):
+    """An LLM that reads its prompt until somebody stops it."""
+
+    def stream(
+        self, prompt: Sequence[Message], max_tokens: int, seed: int = 0, stop: Sequence[str] = ()
+    ) -> Iterator[str]:
+        return Blocked()
+
+
+class Blocked(Iterator[str]):
+    def __init__(self) -> None:
+        self._closed = threading.Event()
+
+    def __next__(self) -> str:
+        assert self._closed.wait(20), "nobody stopped the model"
+        raise Cancelled("stopped")
+
+    def close(self) -> None:
+        self._closed.set()
+
+
+def test_an_answer_can_be_stopped_from_another_thread_while_the_model_reads(rooms: Rooms) -> None:
+    events = stream(replace(rooms, llm=Reads("")), TREES)
+    assert isinstance(next(events), Found)
+    assert isinstance(next(events), Quoted)
+    stopping = threading.Timer(0.2, events.close)
+    stopping.start()
+    assert list(events) == []
+    stopping.join()
+    assert list(events) == []
+
+
+def test_an_answer_that_nobody_waits_for_frees_the_model(rooms: Rooms) -> None:
+    freed = threading.Event()
+
+    class Long(Writes):
+        def stream(
+            self, prompt: Sequence[Message], max_tokens: int, seed: int = 0, stop: Sequence[str] = ()
+        ) -> Iterator[str]:
+            try:
+                while True:
+                    yield "Japan will donate 250 cherry blossom trees to the United States. "
+            finally:
+                freed.set()
+
+    events = stream(replace(rooms, llm=Long("")), TREES)
+    assert any(isinstance(e, Wrote) for e in events)
+    events.close()
+    assert freed.is_set()
+    assert list(events) == []
 
 
 def hit(text: str, heading: str = "") -> Hit:

@@ -1,4 +1,4 @@
-"""The laws of the street: imports point down, each heavy library has one address, and importing rag loads none of them."""
+"""The laws of the street: imports point down, each heavy library has one address, importing rag loads none."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FLOORS = (
     ("config", "text", "files"),
     ("load", "split", "embed", "vectors", "lexical", "fuse", "read", "prompt", "llm", "cite", "judge"),
     ("models", "index"),
-    ("retrieve", "add", "gate", "answer"),
+    ("retrieve", "add", "gate", "weigh", "answer"),
     ("assistant",),
     ("serve", "chat", "evals"),
     ("cli", "__init__"),
@@ -23,7 +23,7 @@ FLOORS = (
 )
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 # Rooms of floor 4 are two halves of one story: the second may take from the first.
-MAY_ALSO = {("answer", "retrieve"), ("answer", "gate")}
+MAY_ALSO = {("answer", "retrieve"), ("answer", "gate"), ("answer", "weigh")}
 ADDRESS = {
     "sentence_transformers": {"embed"},
     "onnxruntime": {"embed", "read"},

@@ -35,7 +35,7 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One asked question: which half of the documents it belongs to, its signals, and what would be true of an answer."""
+    """One asked question: its half of the documents, its signals, and whether the best evidence holds the answer."""
 
     half: int
     kind: str

@@ -102,9 +102,8 @@ def main() -> None:
             if args.all or not result.right:
                 mark = "right" if result.right else "WRONG"
                 a = result.answer
-                print(
-                    f"{mark} {result.question.id} [{a.outcome} {a.trace.confidence:.2f}] {result.question.text}\n    {a.text[:300]!r}"
-                )
+                print(f"{mark} {result.question.id} [{a.outcome} {a.trace.confidence:.2f}] {result.question.text}")
+                print(f"    {a.text[:300]!r}")
     print(table(results))
 
 

@@ -1,4 +1,4 @@
-"""Markdown: the source is the text, so that a quote stands in the file as it is cited; the parser finds the headings."""
+"""Markdown: the source is the text, so that a quote stands in the file as cited; the parser finds the headings."""
 
 from __future__ import annotations
 
