@@ -36,6 +36,16 @@ for event in assistant.stream(sys.argv[2]):
         break
 import os; os._exit(0)
 """
+_SERVER = """
+import sys, rag
+from rag.chat import build
+with rag.open(sys.argv[1]) as assistant:
+    page = build(assistant)
+    for question in sys.argv[2:]:
+        assert assistant.ask(question).trace.prompt
+    print("answered", flush=True)
+    sys.stdin.read()
+"""
 
 
 def main() -> None:
@@ -117,31 +127,23 @@ def _percentile(values: Sequence[float], share: float) -> float:
 
 
 def _memory(index: Path) -> float:
-    """Peak resident memory of the chat server with its worker, after both have answered."""
-    command = [sys.executable, "-m", "rag", "chat", "--port", "7917", "--index", str(index)]
-    server = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
-    try:
+    """Peak resident memory of the chat server and its LLM worker together, after five answers."""
+    some = [q.text for q in questions() if q.kind == "answerable"][:5]
+    command = [sys.executable, "-c", _SERVER, str(index), *some]
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
-        address = next((m.group() for line in server.stdout if (m := re.search(r"http://\S+", line))), "")
-        _ask_page(address)
-        return sum(_peak(pid) for pid in _family(server.pid)) / 1e3
-    finally:
-        server.terminate()
-        server.wait(20)
-
-
-def _ask_page(address: str) -> None:
-    """Ask as the page does, until the models are loaded and have answered."""
-    from gradio_client import Client  # comes with gradio; only this measurement needs it
-
-    client = Client(address, verbose=False)
-    client.predict(_QUESTION, api_name="/ask")
+        assert server.stdin is not None
+        if server.stdout.readline() != "answered\n":
+            raise SystemExit("the chat server did not answer")
+        peak = sum(_peak(pid) for pid in _family(server.pid)) / 1e3
+        server.stdin.close()  # lets it end
+    return peak
 
 
 def _family(pid: int) -> list[int]:
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    threads = [c for t in Path(f"/proc/{pid}/task").iterdir() for c in (t / "children").read_text().split()]
-    return [pid, *(p for c in {*children, *threads} for p in _family(int(c)))]
+    """The process and all that it started."""
+    children = [c for t in Path(f"/proc/{pid}/task").iterdir() for c in (t / "children").read_text().split()]
+    return [pid, *(p for c in children for p in _family(int(c)))]
 
 
 def _peak(pid: int) -> float:
