@@ -3,7 +3,8 @@
 The contract first; then `RuleJudge`, which compares numbers, units, dates, names, negation, roles and coverage:
 
     statement.py   a sentence, read: words, names, negation, modality     (numbers.py: its numbers as values)
-    checks.py      claim against quote: every way in which the quote does not carry it
+    align.py       which words of the claim are which of the quote, and what stands in a word's place
+    checks.py      every way in which the quote does not carry the claim, and what each costs
     lexicon.py     the closed classes of words behind both
 
 No threshold in here: which score is SUPPORTED is configuration (`AnswerConfig`), calibrated by `rag.evals.judge`.
@@ -52,9 +53,10 @@ _LEAD = re.compile(
 _TALK = r"(?:text|passage|document|quote|evidence|context|question|answer|sentence|prompt)s?"
 _META = re.compile(
     r"\bas an? (?:ai|language model|assistant)\b|\blanguage model\b|\blet me know\b|\bhere (?:is|are) (?:the|a|an)\b"
-    r"|\bi(?:'m| am) (?:sorry|unable|an ai|not (?:able|sure))|\bi (?:cannot|can't|do not|don't|hope|think|believe|will|can)\b"
-    rf"|\b(?:the|this|these|your|my) (?:given |provided |above )?{_TALK} (?:says?|states?|stated|mentions?|mentioned|does"
-    r"|do|did|is|are|was|provided|provides?|asks?|describes?|shows?|above)\b"
+    r"|\bi(?:'m| am) (?:sorry|unable|an ai|not (?:able|sure))"
+    r"|\bi (?:cannot|can't|do not|don't|hope|think|believe|will|can)\b"
+    rf"|\b(?:the|this|these|your|my) (?:given |provided |above )?{_TALK} "
+    r"(?:says?|states?|stated|mentions?|mentioned|does|do|did|is|are|was|provided|provides?|asks?|describes?|shows?|above)\b"
     r"|\b(?:not|isn't|aren't) (?:mentioned|provided|stated|specified|given) (?:in|by) the\b",
     re.IGNORECASE,
 )
@@ -73,7 +75,7 @@ class RuleJudge:
 
     def judge(self, claims: Sequence[str], quotes: Sequence[Sequence[str]]) -> list[Judgement]:
         """One judgement per claim; a claim may rest on two quotes together, but never a number apart from its name."""
-        return [self._one(claim, sorted({_plain(q) for q in own})) for claim, own in zip(claims, quotes, strict=True)]
+        return [self._one(claim, sorted(set(own))) for claim, own in zip(claims, quotes, strict=True)]
 
     def _one(self, claim: str, quotes: Sequence[str]) -> Judgement:
         if _quoted(_plain(claim), quotes):
@@ -109,9 +111,10 @@ def _plain(text: str) -> str:
 
 
 def _quoted(claim: str, quotes: Sequence[str]) -> bool:
-    """True if the claim is a sentence of a quote, character for character but for white space."""
+    """True if the claim is a quote or a sentence of one, character for character but for white space."""
     return bool(claim) and any(
-        claim == q or (claim in q and claim in (_plain(s.of(q)) for s in sentences(q))) for q in quotes
+        claim in (plain := _plain(q)) and (claim == plain or claim in (_plain(s.of(q)) for s in sentences(q)))
+        for q in quotes
     )
 
 
@@ -136,6 +139,8 @@ def _form(claim: str, quotes: Sequence[str]) -> Judgement | None:
 
 def _has_verb(words: Sequence[str]) -> bool:
     """Lenient: an auxiliary, a known verb, or an ending that a verb may have; long claims are presumed to have one."""
-    return len(words) > 5 or any(
-        w in AUXILIARIES or w in VERBS or (at and w.endswith(("ed", "s", "en"))) for at, w in enumerate(words)
+    last = len(words) - 1
+    return last > 4 or any(
+        w in AUXILIARIES or w in VERBS or (at and w.endswith(("ed", "en"))) or (0 < at < last and w.endswith("s"))
+        for at, w in enumerate(words)
     )

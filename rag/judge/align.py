@@ -1,4 +1,4 @@
-"""A claim and a quote, both read; out, which words of the one are which of the other, and what stands in a word's place.
+"""A claim and a quote, both read; out, which words are which, and what stands in a word's place.
 
 A claim made of a quote by changing one word differs from a paraphrase in its surroundings: they are still the quote's.
 So each unit (number, name, word) of the claim is looked up twice: where the quote has it, and where the quote has its
@@ -19,7 +19,7 @@ _AHEAD = 2  # neighbours that a rival must have more than the claim's own place
 
 @dataclass(frozen=True, slots=True)
 class Alignment:
-    """`places[i]`: the tokens of the quote that mean token i of the claim; `best[i]`: the one among the same neighbours."""
+    """`places[i]`: the tokens of the quote that mean token i of the claim."""
 
     claim: Statement
     quote: Statement
@@ -57,8 +57,8 @@ class Alignment:
     def _same(self, unit: Unit, other: Unit) -> bool:
         if unit.sort == other.sort == "number":
             return unit.value == other.value
-        return any(other.first <= p <= other.last for at in range(unit.first, unit.last + 1) for p in self.places[at]
-                   if self.claim.content[at])  # fmt: skip
+        tokens = (at for at in range(unit.first, unit.last + 1) if self.claim.content[at] or unit.sort == "word")
+        return any(other.first <= p <= other.last for at in tokens for p in self.places[at])
 
     def _own(self, unit: Unit, place: Unit) -> int:
         """The neighbours that the claim's unit keeps at its own place; in a list, those round the whole list count."""

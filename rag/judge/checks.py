@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from rag.judge.align import Alignment
-from rag.judge.lexicon import ALIASES, LIGHT, MONTHS, OTHER, TITLES
+from rag.judge.lexicon import ALIASES, FORMS, LIGHT, MONTHS, OTHER, TITLES
 from rag.judge.numbers import Number
 from rag.judge.statement import Name, Statement
 
@@ -36,10 +36,9 @@ COSTS = {
     "replaced": 0.7,
     "first": 0.6,
     "modal": 0.55,
-    "apart": 0.4,
 }
-# What is left for words that the quotes do not have: `ADDED` for each, and less where they are a large share of the claim.
-ADDED, STEEP, FREE, LIGHTNESS = 0.93, 1.0, 0.1, 0.3
+# What is left for words that the quotes lack: `ADDED` for each, less where they are more than `FREE` of the claim.
+ADDED, STEEP, FREE, LIGHTNESS = 0.93, 1.0, 0.3, 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +100,10 @@ def _equal(claimed: Number, quoted: Number) -> bool:
 def _excused(number: Number, claim: Statement, quote: Statement) -> bool:
     """'One' is mostly a pronoun, and 'first' often an adverb."""
     word = claim.folds[number.first]
-    return (word == "one" and number.first == number.last) or word in quote.folds
+    if word == "one" and number.first == number.last:
+        return True
+    read = {at for n in quote.numbers for at in range(n.first, n.last + 1)}
+    return any(f == word and at not in read for at, f in enumerate(quote.folds))
 
 
 def _unit_fits(claimed: Number, quoted: Number) -> bool:
@@ -120,7 +122,7 @@ def _context(
     elif number.bound in ("min", "max") and number.bound not in bounds:
         yield _failure("bound", f"the quotes do not limit {number.text} so")
     counted = _counted(number, claim)
-    if counted is not None and not number.unit:
+    if counted is not None and not number.unit and (number.kind == "cardinal" or all(n.unit for n in same)):
         near = [p for n in same for p in places[counted] if n.first - 6 <= p <= n.last + 8]
         if not near:
             yield _failure("unit unsure", f"the quotes do not count {number.text} {claim.texts[counted]}")
@@ -128,7 +130,7 @@ def _context(
 
 def _counted(number: Number, claim: Statement) -> int | None:
     """The token of what is counted: the first content word just after the number."""
-    if number.kind != "cardinal":
+    if number.kind == "decade" or 1000 <= number.value <= 2100:  # '1997 elections' counts nothing
         return None
     for at in range(number.last + 1, min(number.last + 3, len(claim.folds))):
         if claim.clauses[at] != claim.clauses[number.last] or claim.folds[at] in ("to", "in", "and", "by", "as"):
@@ -198,6 +200,9 @@ def _together(claim: Statement, name: Name, places: Sequence[tuple[int, ...]]) -
 
 def _negation(pair: Alignment) -> Iterator[Failure]:
     claim, quote = pair.claim, pair.quote
+    if claim.denials > quote.denials:
+        yield _failure("negation", "the claim denies more than the quotes")
+        return
     for at, found in enumerate(pair.places):
         if not claim.content[at] and not claim.heads[at]:
             continue
@@ -285,10 +290,12 @@ def _passive(statement: Statement, start: int, end: int) -> bool:
 def _words(pair: Alignment) -> Iterator[Failure]:
     """Words that stand in the place of others, and words that the quotes do not have."""
     claim, quote = pair.claim, pair.quote
-    replaced = set()
+    replaced: set[int] = set()
     for unit, other, elsewhere in pair.rivals():
         missing = unit.sort != "word" and not elsewhere  # said already, as a missing number or name
-        kind = "replaced" if unit.sort == "word" and not elsewhere else "rival word" if unit.sort == "word" else "rival"
+        kind = "rival" if unit.sort != "word" else "rival word" if elsewhere else "replaced"
+        if quote.folds[other.first] in OTHER.get(claim.folds[unit.first], ()):
+            kind = "opposite"
         replaced.update(range(unit.first, unit.last + 1))
         if not missing:
             yield _failure(kind, f"the quotes have '{quote.said(other)}' where the claim has '{claim.said(unit)}'")
@@ -303,7 +310,7 @@ def _coverage(pair: Alignment, replaced: set[int]) -> Iterator[Failure]:
     for at, found in enumerate(pair.places):
         if not claim.content[at] or claim.folds[at] in MONTHS:
             continue
-        weight = LIGHTNESS if claim.stems[at] in LIGHT else 1.0
+        weight = LIGHTNESS if FORMS.get(claim.folds[at], claim.stems[at]) in LIGHT else 1.0
         total += weight
         if not found and at not in skipped:
             missed += weight * (0.5 if at in replaced else 1.0)

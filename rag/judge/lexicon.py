@@ -296,26 +296,28 @@ SYNONYMS = _table("""
 """)
 # Forms of one verb that share no stem.
 _IRREGULAR = """
-    arise arose arisen, awake awoke, bear bore borne, beat beaten, become became, begin began begun, bend bent, bind bound,
-    bite bit bitten, bleed bled, blow blew blown, break broke broken, breed bred, bring brought, build built, burn burnt,
-    buy bought, catch caught, choose chose chosen, cling clung, come came, creep crept, deal dealt, dig dug, do did done,
-    draw drew drawn, dream dreamt, drink drank drunk, drive drove driven, eat ate eaten, fall fell fallen, feed fed,
-    feel felt, fight fought, find found, flee fled, fly flew flown, forbid forbade forbidden, forget forgot forgotten,
-    forgive forgave forgiven, freeze froze frozen, get got gotten, give gave given, go went gone, grind ground,
-    grow grew grown, hang hung, have had has, hear heard, hide hid hidden, hold held, keep kept, kneel knelt,
-    know knew known, lay laid, lead led, leap leapt, learn learnt, leave left, lend lent, lie lain, light lit, lose lost,
-    make made, mean meant, meet met, mistake mistook mistaken, overcome overcame, pay paid, prove proven, ride rode ridden,
-    ring rang rung, rise rose risen, run ran, say said, see saw seen, seek sought, sell sold, send sent, sew sewn,
+    arise arose arisen, awake awoke, bear bore borne, beat beaten, become became, begin began begun, bend bent,
+    bind bound, bite bit bitten, bleed bled, blow blew blown, break broke broken, breed bred, bring brought,
+    build built, burn burnt, buy bought, catch caught, choose chose chosen, cling clung, come came, creep crept,
+    deal dealt, dig dug, do did done, draw drew drawn, dream dreamt, drink drank drunk, drive drove driven,
+    eat ate eaten, fall fell fallen, feed fed, feel felt, fight fought, find found, flee fled, fly flew flown,
+    forbid forbade forbidden, forget forgot forgotten, forgive forgave forgiven, freeze froze frozen,
+    get got gotten, give gave given, go went gone, grind ground, grow grew grown, hang hung, have had has,
+    hear heard, hide hid hidden, hold held, keep kept, kneel knelt, know knew known, lay laid, lead led, leap leapt,
+    learn learnt, leave left, lend lent, lie lain, light lit, lose lost, make made, mean meant, meet met,
+    mistake mistook mistaken, overcome overcame, pay paid, prove proven, ride rode ridden, ring rang rung,
+    rise rose risen, run ran, say said, see saw seen, seek sought, sell sold, send sent, sew sewn,
     shake shook shaken, shine shone, shoot shot, show shown, shrink shrank shrunk, sing sang sung, sink sank sunk,
     sit sat, sleep slept, slide slid, speak spoke spoken, speed sped, spend spent, spin spun, spring sprang sprung,
     stand stood, steal stole stolen, stick stuck, sting stung, strike struck, strive strove, swear swore sworn,
     sweep swept, swim swam swum, swing swung, take took taken, teach taught, tear tore torn, tell told,
     think thought, throw threw thrown, understand understood, undergo underwent undergone, wake woke woken,
-    wear wore worn, weave wove woven, weep wept, win won, wind wound, withdraw withdrew withdrawn, write wrote written,
-    man men, woman women, child children, foot feet, person people, tooth teeth, mouse mice, goose geese, die dead death,
-    grow growth, choose choice, see sight, sell sale, speak speech, live life, lose loss, high height, long length,
-    strong strength, wide width, deep depth, hot heat, true truth, poor poverty, own owner, buy buyer, use user,
-    believe belief, prove proof, serve service, marry marriage, defend defence defense, rule ruler
+    wear wore worn, weave wove woven, weep wept, win won, wind wound, withdraw withdrew withdrawn,
+    write wrote written, man men, woman women, child children, foot feet, person people, tooth teeth, mouse mice,
+    goose geese, die dead death, grow growth, choose choice, see sight, sell sale, speak speech, live life,
+    lose loss, high height, long length, strong strength, wide width, deep depth, hot heat, true truth,
+    poor poverty, own owner, buy buyer, use user, believe belief, prove proof, serve service, marry marriage,
+    defend defence defense, rule ruler
 """
 FORMS = {w: line.split()[0] for line in _IRREGULAR.replace("\n", " ").split(",") for w in line.split()}
 

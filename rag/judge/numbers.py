@@ -6,9 +6,11 @@ if it is one of the closed class (money, per cent, measures), its bound ('more t
 
 from __future__ import annotations
 
+import itertools
+import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from rag.judge.lexicon import BOUNDS, CURRENCIES, DECADES, MAGNITUDES, MEASURES, ORDINALS, SMALL
@@ -40,7 +42,7 @@ class Number:
         )
 
 
-def numbers(texts: Sequence[str], folds: Sequence[str]) -> list[Number]:
+def numbers(texts: Sequence[str], folds: list[str]) -> list[Number]:
     """The numbers among the tokens of one sentence, in order; `texts` as written, `folds` folded."""
     found: list[Number] = []
     at = 0
@@ -55,6 +57,16 @@ def numbers(texts: Sequence[str], folds: Sequence[str]) -> list[Number]:
         words = " ".join(texts[_first(folds, at) : last + 1])
         found.append(Number(value, kind, unit, _bound(folds, _first(folds, at)), at, last, _tight(words)))
         at = last + 1
+    return _shared(found, folds)
+
+
+def _shared(found: list[Number], folds: list[str]) -> list[Number]:
+    """'3 to 5 billion dollars': what stands after the second number holds of the first."""
+    for i, (one, two) in enumerate(itertools.pairwise(found)):
+        if folds[one.last + 1 : two.first] in (["to"], ["-"], ["–"]) and not one.unit and one.kind == two.kind:
+            factor = math.prod(MAGNITUDES.get(f, 1.0) for f in folds[two.first + 1 : two.last + 1])
+            factor = factor if one.first == one.last and one.value < 1000 else 1.0
+            found[i] = replace(one, value=one.value * factor, unit=two.unit)
     return found
 
 

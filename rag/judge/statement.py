@@ -24,6 +24,7 @@ from rag.judge.lexicon import (
     MODALS,
     MONTHS,
     NEGATIONS,
+    OTHER,
     SYNONYMS,
 )
 from rag.judge.numbers import Number, numbers
@@ -36,12 +37,13 @@ _TOKEN = re.compile(
     r"|[^\w\s]"
 )
 _CLAUSE_MARKS = frozenset(",;:.!?()[]—–…")
-_BETWEEN = frozenset(", and or & the a an both either as well".split())  # joins the parts of a list
+_BETWEEN = frozenset(", and or & the a an both either".split())  # joins the parts of a list
 _LOOSE = frozenset("a an the $ € £ ¥ ₹ \" “ ” ‘ ’ ' approximately about around nearly almost roughly some over".split())
 _CLAUSE_WORDS = frozenset(
     "but however although though because while whereas which who whom whose when where since until so unless".split()
 )
-_SCOPE = 7  # words that a negation or a modal can govern
+_SCOPE = 7  # tokens over which a modal looks for its verb
+_DENIED = 3  # content words that a negation can govern
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +72,14 @@ class Unit:
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """A sentence, read. All tuples but `numbers` and `names` run parallel to the tokens.
+    """A sentence, read. The tuples of bool, int and str run parallel to the tokens.
 
-    `clauses`: number of the clause; `negated`: True where an odd number of negations govern the token; `heads`: True at
-    the first content word that a negation governs; `modal`: the key of the modal that governs the token, '' if it is
-    stated as fact; `content`: True where the token is worth comparing. `places`: key (stem, synonym, alias) -> tokens.
-    `marks`: True for commas and the like; `spine`: the tokens without articles and quotation marks, `spots`: where on the
-    spine each token is, or the next one that is on it.
+    `content`: True where the token is worth comparing; `clauses`: number of the clause.
+    `negated`: True where an odd number of negations govern the token; `heads`: True for the first word that a negation
+    governs; `denials`: how many negations there are; `modal`: the key of the modal that governs the token, '' if it is
+    stated as fact. `places`: key (stem, synonym, verb, alias) -> tokens; `initials`: of every longer name.
+    `marks`: True for commas and the like; `spine`: the tokens that count as neighbours, `spots`: where on the spine
+    each token is, or the next one that is on it.
     """
 
     text: str
@@ -87,6 +90,7 @@ class Statement:
     clauses: tuple[int, ...]
     negated: tuple[bool, ...]
     heads: tuple[bool, ...]
+    denials: int
     modal: tuple[str, ...]
     numbers: tuple[Number, ...]
     names: tuple[Name, ...]
@@ -110,31 +114,30 @@ class Statement:
 def state(text: str) -> Statement:
     """Read one sentence; quotes are judged against many claims, so readings are kept."""
     texts = tuple(_TOKEN.findall(text))
-    folds = tuple(_fold(t) for t in texts)
+    folds = tuple(map(_fold, texts))
     stems = tuple(stem(f) for f in folds)
-    found = numbers(texts, folds)
+    found = numbers(texts, list(folds))
     names = _names(texts, folds, found)
     filled = {at for n in found for at in range(n.first, n.last + 1)}
     content = tuple(at not in filled and f not in EMPTY and (f[:1].isalnum()) for at, f in enumerate(folds))
     clauses = _clauses(folds)
-    spine = tuple(at for at, f in enumerate(folds) if f not in _LOOSE)
+    spine = _spine(folds)
+    worth = tuple(c or at in filled for at, c in enumerate(content))
     return Statement(
         text, texts, folds, stems, content, clauses,
-        *_negated(folds, stems, clauses, content), _modal(folds, stems, content, texts),
+        *_negated(folds, stems, clauses, worth), _modal(folds, stems, content, texts),
         tuple(found), tuple(names), _places(folds, stems), _initials(texts, folds, names),
-        _units(folds, content, found, names), tuple(f in _CLAUSE_MARKS for f in folds), spine, _spots(len(folds), spine),
+        _units(folds, content, found, names), tuple(f in _CLAUSE_MARKS for f in folds), spine,
+        _spots(len(folds), spine),
     )  # fmt: skip
 
 
 def keys(folded: str, stemmed: str) -> tuple[str, ...]:
     """Under which keys a word is found: its stem, its synonym group, its verb, its alias."""
     found = [stemmed]
-    if folded in SYNONYMS:
-        found.append("≈" + SYNONYMS[folded])
-    if folded in FORMS:
-        found.append("~" + FORMS[folded])
-    if folded in ALIASES:
-        found.append("=" + ALIASES[folded])
+    for sign, table in (("~", FORMS), ("≈", SYNONYMS), ("=", ALIASES)):
+        if (first := table.get(folded, table.get(stemmed))) is not None:
+            found.append(sign + first)
     return tuple(found)
 
 
@@ -158,7 +161,7 @@ def _units(
     """Numbers, names and the other content words, in order, each with the list that it stands in."""
     spans: dict[int, tuple[Literal["number", "name", "word"], int, float | None]] = {}
     for at, is_content in enumerate(content):
-        if is_content:
+        if is_content or folds[at] in OTHER:
             spans[at] = ("word", at, None)
     for name in names:
         for at in range(name.first, name.last + 1):
@@ -185,6 +188,19 @@ def _lists(folds: Sequence[str], rows: Sequence[tuple[int, str, int, float | Non
     return [(rows[g[0]][0], rows[g[-1]][2]) for g in groups for _ in g]
 
 
+def _spine(folds: Sequence[str]) -> tuple[int, ...]:
+    """The tokens that count as neighbours: no articles, nothing in brackets."""
+    spine, depth = [], 0
+    for at, f in enumerate(folds):
+        if f in "([":
+            depth += 1
+        elif f in ")]":
+            depth = max(0, depth - 1)
+        elif not depth and f not in _LOOSE:
+            spine.append(at)
+    return tuple(spine)
+
+
 def _spots(count: int, spine: Sequence[int]) -> tuple[int, ...]:
     spots, following = [], 0
     for at in range(count):
@@ -204,21 +220,21 @@ def _clauses(folds: Sequence[str]) -> tuple[int, ...]:
 
 def _negated(
     folds: Sequence[str], stems: Sequence[str], clauses: Sequence[int], content: Sequence[bool]
-) -> tuple[tuple[bool, ...], tuple[bool, ...]]:
-    """`negated` and `heads` of a Statement. A denying verb governs what follows, not itself."""
-    odd, heads = [False] * len(folds), [False] * len(folds)
+) -> tuple[tuple[bool, ...], tuple[bool, ...], int]:
+    """`negated`, `heads` and `denials` of a Statement. A denying verb governs what follows, not itself."""
+    odd, heads, denials = [False] * len(folds), [False] * len(folds), 0
     for at, f in enumerate(folds):
         if not (f in NEGATIONS or stems[at] in DENIALS) or _harmless(folds, at):
             continue
-        reach = _SCOPE
+        denials += 1
+        reach = whole = 1 if f in ("no", "without", "neither", "nor") else _DENIED
         for later in range(at + 1, len(folds)):
-            if clauses[later] != clauses[at] or reach == 0:
+            if clauses[later] != clauses[at] or reach == 0 or folds[later] == "that":
                 break
             odd[later] = not odd[later]
-            counts = content[later] or folds[later][:1].isdigit()
-            heads[later] |= reach == _SCOPE and counts
-            reach -= counts
-    return tuple(odd), tuple(heads)
+            heads[later] |= reach == whole and content[later]
+            reach -= content[later]
+    return tuple(odd), tuple(heads), denials
 
 
 def _harmless(folds: Sequence[str], at: int) -> bool:
