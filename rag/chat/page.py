@@ -17,6 +17,7 @@ from rag.chat import library
 from rag.chat.live import Live
 from rag.chat.talk import Running, Talk
 from rag.errors import RagError
+from rag.types import Event
 
 if TYPE_CHECKING:
     from rag.add import Progress, Report
@@ -48,7 +49,7 @@ def blocks(assistant: Assistant) -> Any:
     import gradio as gr
 
     with gr.Blocks(title="Ask your documents", analytics_enabled=False, delete_cache=(3600, 3600)) as page:
-        talk = gr.State(Talk(), time_to_live=24 * 3600, delete_callback=Talk.stop)
+        talk = gr.State(Talk(), time_to_live=24 * 3600, delete_callback=Talk.leave)
         with gr.Column(elem_id="frame", elem_classes="app"):
             _html(HEAD, "head")
             shelf, drop, report, removing, remove, passed_over = _library()
@@ -73,18 +74,11 @@ def blocks(assistant: Assistant) -> Any:
         )  # fmt: skip
         stop.click(Talk.stop, [talk], None, queue=False, **quiet)
 
-        def opened() -> tuple[str, str]:
-            rows = assistant.sources()
-            return library.empty(rows), library.shelf(rows)
-
-        def start_anew(old: Talk) -> tuple[Talk, str]:
-            old.stop()
-            return Talk(), library.empty(assistant.sources())
-
-        page.load(opened, None, [live, shelf], queue=False, **quiet)
+        page.load(opening(assistant), [talk], [talk, live, shelf], queue=False, **quiet)
         new.click(
-            start_anew, [talk], [talk, live], js="(talk) => { rag.forget(); return [talk]; }", queue=False, **quiet
-        )
+            opening(assistant), [talk], [talk, live, shelf], js="(talk) => { rag.forget(); return [talk]; }",
+            queue=False, **quiet,
+        )  # fmt: skip
         drop.upload(adding(assistant), [drop], [report, shelf, drop], concurrency_id="add", **quiet)
         remove.click(removing_with(assistant), [removing], [report, shelf], concurrency_id="add", **quiet)
     page.queue(max_size=64)
@@ -111,6 +105,20 @@ def _library() -> tuple[Any, ...]:
     return shelf, drop, report, removing, remove, passed_over
 
 
+def opening(assistant: Assistant) -> Any:
+    """The handler of a page that begins: an empty conversation in place of the old one, the library as it is."""
+
+    def open_page(old: Talk) -> tuple[Talk, str, str]:
+        old.leave()
+        try:
+            rows = assistant.sources()
+        except RagError as error:
+            return Talk(), library.trouble(error), ""
+        return Talk(), library.empty(rows), library.shelf(rows)
+
+    return open_page
+
+
 def asking(assistant: Assistant, same: Any) -> Any:
     """The handler of a question: empties the box, then draws the turn again after each event. `same` leaves a part as
     it is. The assistant words one answer at a time; here is counted how many wait for it. `passed_over`: ids of the
@@ -120,12 +128,16 @@ def asking(assistant: Assistant, same: Any) -> Any:
     async def ask(question: str, talk: Talk, passed_over: str = "") -> AsyncIterator[tuple[Any, Any]]:
         if not question.strip():
             return
-        without = frozenset(passed_over.split())
-        sources = [s for row in assistant.sources() if (s := row.source.id) not in without] if without else None
+
+        def start() -> Iterator[Event]:
+            without = frozenset(passed_over.split())
+            sources = [s for row in assistant.sources() if (s := row.source.id) not in without] if without else None
+            return assistant.stream(question, history=tuple(talk.turns), sources=sources)
+
         talk.stop()  # a second question takes the place of the first
         live = Live(question)
         yield "", live.html
-        running = talk.running = Running(lambda: assistant.stream(question, history=tuple(talk.turns), sources=sources))
+        running = talk.running = Running(start)
         shown = ""
         try:
             if len(on_the_way) > WAITING:
@@ -146,7 +158,8 @@ def asking(assistant: Assistant, same: Any) -> Any:
             running.stop()
         if live.answer is not None:
             talk.turns.append((question, live.answer.text))
-        yield same, live.html
+        if not talk.over:
+            yield same, live.html
 
     return ask
 

@@ -90,6 +90,12 @@ class Talk:
 
     turns: list[tuple[str, str]] = field(default_factory=list)
     running: Running | None = None
+    over: bool = False
+
+    def leave(self) -> None:
+        """Stop, and show nothing more of it: another conversation has taken its place."""
+        self.over = True
+        self.stop()
 
     def stop(self) -> None:
         """Stop the question on its way, if there is one."""

@@ -130,6 +130,17 @@ def test_a_conversation_keeps_its_turns_and_hands_them_on(desk: Desk, fake: Fake
     assert fake.histories[-1] == ()
 
 
+def test_a_new_conversation_leaves_nothing_of_a_question_on_its_way(desk: Desk, fake: FakeAssistant) -> None:
+    ended = len(fake.closed)
+    desk.ask("slow question", until="#live .turn.running .writing")
+    desk.page.click("[data-do=new]")
+    desk.page.wait_for_selector("#live .empty")
+    _until(lambda: len(fake.closed) > ended)
+    desk.page.wait_for_timeout(500)
+    assert desk.page.locator(".turn").count() == 0
+    desk.ask("repeat it works")
+
+
 def test_two_sessions_never_mix(desks: tuple[Desk, Desk], fake: FakeAssistant) -> None:
     one, two = desks
     one.ask("repeat first secret")
