@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from rag.judge.checks import Failure, compare
+from rag.judge.checks import Failure, apart, compare
 from rag.judge.lexicon import AUXILIARIES, VERBS
 from rag.judge.statement import state
 from rag.text import fold, sentences
@@ -92,8 +92,11 @@ class RuleJudge:
 
     def _against(self, claim: str, quotes: Sequence[str]) -> Judgement:
         """The claim against some quotes read as one text."""
-        failures = compare(state(claim), state(" ".join(quotes)))
-        return _judgement(failures)
+        stated = state(claim)
+        if len(quotes) == 1:
+            return _judgement(compare(stated, state(quotes[0])))
+        failures = compare(stated, state(" . ".join(quotes)))
+        return _judgement([*failures, *apart(stated, [state(q) for q in quotes])])
 
 
 def _judgement(failures: Sequence[Failure]) -> Judgement:

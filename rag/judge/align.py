@@ -41,24 +41,24 @@ class Alignment:
         """Units of the claim in whose place the quote has another, that other unit, and whether the quote has the
         claim's unit elsewhere."""
         for unit in self.claim.units:
-            there = [u for u in self.quote.units if self._same(unit, u)]
-            own = max((self._own(unit, u) for u in there), default=0)
-            clauses = {self.quote.clauses[u.first] for u in there}
-            for other in self.quote.units:
-                if other.sort != unit.sort or other in there:
+            there = self._there(unit)
+            own = max((self._own(unit, self.quote.units[i]) for i in there), default=0)
+            clauses = {self.quote.clauses[self.quote.units[i].first] for i in there}
+            for i, other in enumerate(self.quote.units):
+                if other.sort != unit.sort or i in there:
                     continue
                 left, right = self._around(unit.first, unit.last, other.first, other.last)
-                total = left + right
                 elsewhere = bool(there) and self.quote.clauses[other.first] not in clauses
-                if total >= max(_NEIGHBOURS, own + _AHEAD) and ((left and right) or elsewhere):
+                if left + right >= max(_NEIGHBOURS, own + _AHEAD) and ((left and right) or elsewhere):
                     yield unit, other, bool(there)
                     break
 
-    def _same(self, unit: Unit, other: Unit) -> bool:
-        if unit.sort == other.sort == "number":
-            return unit.value == other.value
+    def _there(self, unit: Unit) -> set[int]:
+        """The positions among the quote's units of those that are the claim's unit."""
+        if unit.sort == "number":
+            return {i for i, u in enumerate(self.quote.units) if u.value is not None and u.value == unit.value}
         tokens = (at for at in range(unit.first, unit.last + 1) if self.claim.content[at] or unit.sort == "word")
-        return any(other.first <= p <= other.last for at in tokens for p in self.places[at])
+        return {self.quote.owners[p] for at in tokens for p in self.places[at]} - {-1}
 
     def _own(self, unit: Unit, place: Unit) -> int:
         """The neighbours that the claim's unit keeps at its own place; in a list, those round the whole list count."""

@@ -36,6 +36,7 @@ COSTS = {
     "replaced": 0.7,
     "first": 0.6,
     "modal": 0.55,
+    "apart": 0.4,
 }
 # What is left for words that the quotes lack: `ADDED` for each, less where they are more than `FREE` of the claim.
 ADDED, STEEP, FREE, LIGHTNESS = 0.93, 1.0, 0.3, 0.3
@@ -66,6 +67,19 @@ def compare(claim: Statement, quote: Statement) -> list[Failure]:
     ]
 
 
+def apart(claim: Statement, quotes: Sequence[Statement]) -> Iterator[Failure]:
+    """Numbers that no single quote has together with what the claim says them of: the names of the same clause, or its
+    words where it has no name."""
+    for number in claim.numbers:
+        holders = [q for q in quotes if any(_equal(number, n) for n in q.numbers)]
+        clause = [at for at in range(len(claim.folds)) if claim.clauses[at] == claim.clauses[number.first]]
+        named = [at for name in claim.names for at in _capitals(claim, name) if at in clause]
+        said = named or [at for at in clause if claim.content[at]]
+        shares = [sum(bool(Alignment.of(claim, q).places[at]) for at in said) for q in holders]
+        if holders and said and 2 * max(shares) < len(said):
+            yield _failure("apart", f"no single quote says {number.text} of {claim.texts[said[0]]}")
+
+
 def _failure(kind: str, says: str) -> Failure:
     return Failure(kind, says, COSTS[kind])
 
@@ -88,6 +102,8 @@ def _numbers(claim: Statement, quote: Statement, places: Sequence[tuple[int, ...
 
 def _equal(claimed: Number, quoted: Number) -> bool:
     """True if the quoted number makes the claimed one true; years lie in their decades and centuries."""
+    if claimed.kind == quoted.kind == "decade" and min(claimed.value, quoted.value) < 100:
+        return claimed.value % 100 == quoted.value % 100  # the nineties
     if claimed.kind == quoted.kind:
         return claimed.near(quoted, 0.05 if claimed.bound == "about" else 1e-9)
     if quoted.kind == "cardinal" and claimed.kind == "decade":

@@ -78,6 +78,7 @@ class Statement:
     `negated`: True where an odd number of negations govern the token; `heads`: True for the first word that a negation
     governs; `denials`: how many negations there are; `modal`: the key of the modal that governs the token, '' if it is
     stated as fact. `places`: key (stem, synonym, verb, alias) -> tokens; `initials`: of every longer name.
+    `owners`: the position in `units` of the unit that a token belongs to, -1 if it is in none.
     `marks`: True for commas and the like; `spine`: the tokens that count as neighbours, `spots`: where on the spine
     each token is, or the next one that is on it.
     """
@@ -97,6 +98,7 @@ class Statement:
     places: dict[str, tuple[int, ...]]
     initials: frozenset[str]
     units: tuple[Unit, ...]
+    owners: tuple[int, ...]
     marks: tuple[bool, ...]
     spine: tuple[int, ...]
     spots: tuple[int, ...]
@@ -122,12 +124,13 @@ def state(text: str) -> Statement:
     content = tuple(at not in filled and f not in EMPTY and (f[:1].isalnum()) for at, f in enumerate(folds))
     clauses = _clauses(folds)
     spine = _spine(folds)
+    units = _units(folds, content, found, names)
     worth = tuple(c or at in filled for at, c in enumerate(content))
     return Statement(
         text, texts, folds, stems, content, clauses,
         *_negated(folds, stems, clauses, worth), _modal(folds, stems, content, texts),
         tuple(found), tuple(names), _places(folds, stems), _initials(texts, folds, names),
-        _units(folds, content, found, names), tuple(f in _CLAUSE_MARKS for f in folds), spine,
+        units, _owners(len(folds), units), tuple(f in _CLAUSE_MARKS for f in folds), spine,
         _spots(len(folds), spine),
     )  # fmt: skip
 
@@ -174,6 +177,13 @@ def _units(
     rows = [(first, *spans[first]) for first in sorted(spans)]
     lists = _lists(folds, rows)
     return tuple(Unit(sort, a, b, *lists[i], value) for i, (a, sort, b, value) in enumerate(rows))
+
+
+def _owners(count: int, units: Sequence[Unit]) -> tuple[int, ...]:
+    owners = [-1] * count
+    for i, unit in enumerate(units):
+        owners[unit.first : unit.last + 1] = [i] * (unit.last + 1 - unit.first)
+    return tuple(owners)
 
 
 def _lists(folds: Sequence[str], rows: Sequence[tuple[int, str, int, float | None]]) -> list[tuple[int, int]]:
