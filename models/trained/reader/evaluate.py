@@ -2,9 +2,10 @@
 
     python models/trained/reader/evaluate.py [--questions 400] [--calibrate]
 
-Documents never trained on: the sealed articles of squad1-train, and squad2-calibration, whose other half is not
-answerable from its paragraph. Calibration is fitted on one half of its articles and scored on the other, both ways;
-`--calibrate` then writes the constants fitted on all of them into reader.json, beside the scores.
+Documents never trained on: the sealed articles of squad1-train, and squad2-calibration, half of whose questions cannot be
+answered from their paragraph. Calibration is fitted on one half of its articles and scored on the other, both ways.
+`--calibrate` then writes the constants fitted on all of them into reader.json, beside the scores, and the gate of the
+answer (rag/gate.py) into gate.json.
 """
 
 from __future__ import annotations
@@ -140,22 +141,21 @@ def report(reader: TrainedReader, seen: Row) -> Row:
     """Constants fitted on everything, and scores that are out of fold."""
     constants, weigh = calibrated(seen["full"]), seen["corpus"].weigh
     full, judged = full_report(reader, seen["full"], weigh)
-    cuts, costs = thresholds(judged)
     right = [float(holds(a, best_sentences(readings(reader, a, constants))[0])) for a in seen["full"]]
     beta = logistic(np.array(gate_signals(reader, seen["full"], weigh, constants)), np.array(right))
     scores = {"sealed articles, gold passage": short_answers(reader, seen["sealed"], constants),
               "squad2-calibration, gold passage": gold_report(reader, seen["gold"]),
               "squad2-calibration, full retrieval": full}  # fmt: skip
     gate = {"weights": {n: round(float(b), 4) for n, b in zip(GATE, beta[:-1], strict=True)},
-            "bias": round(float(beta[-1]), 4), "answered": cuts, "measured": costs}  # fmt: skip
+            "bias": round(float(beta[-1]), 4)} | thresholds(judged)  # fmt: skip
     return {"calibration": constants, "gate": gate, "scores": scores}
 
 
 def main() -> None:
-    """Measure, print, and with --calibrate write reader.json."""
+    """Measure, print, and with --calibrate write reader.json and gate.json."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--questions", type=int, default=400, help="answerable ones with full retrieval")
-    parser.add_argument("--calibrate", action="store_true", help="write constants and scores into reader.json")
+    parser.add_argument("--calibrate", action="store_true", help="write reader.json and gate.json")
     parser.add_argument("--folder", type=Path, default=HERE)
     parser.add_argument("--data", type=Path, default=HERE.parents[3] / "shared" / "data" / "reading")
     chosen = parser.parse_args()
@@ -169,6 +169,7 @@ def main() -> None:
     print(json.dumps(facts, indent=1))
     if chosen.calibrate:
         card = json.loads((chosen.folder / "reader.json").read_text("utf-8"))
+        (chosen.folder / "gate.json").write_text(json.dumps(facts.pop("gate"), indent=1) + "\n", "utf-8")
         card |= facts
         (chosen.folder / "reader.json").write_text(json.dumps(card, indent=1) + "\n", "utf-8")
 

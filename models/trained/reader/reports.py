@@ -219,7 +219,7 @@ def full_report(reader: TrainedReader, some: Sequence[Asked], weigh: Weigh) -> t
     return report, judged
 
 
-def thresholds(judged: Sequence[Judged]) -> tuple[Row, Row]:
+def thresholds(judged: Sequence[Judged]) -> Row:
     """Confidence from which to answer, by strictness, and what each choice costs; and where 'closest' begins.
 
     The mix: answerable questions and as many about something else. A choice is the lowest threshold at which wrong ones
@@ -240,9 +240,11 @@ def thresholds(judged: Sequence[Judged]) -> tuple[Row, Row]:
         cuts[name] = round(cut, 4)
         share = {k: [(1 / (1 + math.exp(-z))) >= cut for _, z, _ in some] for k, some in kinds.items()}
         errors = [1 - r for k, z, r in judged if k == "answerable" and 1 / (1 + math.exp(-z)) >= cut]
-        costs[name] = {"answered": mean(share["answerable"]), "wrong among answered": mean(errors or [0.0]),
-                       "same-paragraph unanswerable answered": mean(share["same paragraph"] or [0.0]),
-                       "wrong corpus answered": mean(share["wrong corpus"] or [0.0])}  # fmt: skip
+        costs[name] = (
+            f"answers {mean(share['answerable'])} % of answerable questions, {mean(errors or [0.0])} % of these wrong; "
+            f"{mean(share['same paragraph'] or [0.0])} % of those that only their own paragraph could answer and does "
+            f"not, {mean(share['wrong corpus'] or [0.0])} % of those about something else"
+        )
     off = sorted(1 / (1 + math.exp(-z)) for _, z, _ in kinds["wrong corpus"])
-    cuts["closest"] = round(min(off[int(0.9 * len(off))], cuts["lenient"]), 4) if off else 0.1
-    return cuts, costs
+    closest = round(min(off[int(0.9 * len(off))], cuts["lenient"]), 4) if off else 0.1
+    return {"answered": cuts, "closest": closest, "measured": costs}
