@@ -1,4 +1,4 @@
-"""The picture of the page in the README: `python -m tests.browser.picture OUT.png [QUESTION]`.
+"""The picture of the page in the README: `python -m tests.browser.picture [OUT.png [QUESTION]]`.
 
 The real assistant over seeds/, asked in a real browser, its first citation opened.
 """
@@ -12,6 +12,7 @@ from tests.browser.conftest import CHROMIUM, served
 from tests.browser.desk import Desk
 
 SEEDS = Path(__file__).parents[2] / "seeds"
+PAGE = Path(__file__).parent / "page.png"
 QUESTION = "How many cherry trees will Japan give to the United States?"
 
 
@@ -37,4 +38,4 @@ def picture(out: Path, question: str = QUESTION) -> None:
 
 
 if __name__ == "__main__":
-    picture(Path(sys.argv[1]), *sys.argv[2:3])
+    picture(Path(sys.argv[1]) if len(sys.argv) > 1 else PAGE, *sys.argv[2:3])
