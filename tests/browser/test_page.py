@@ -196,6 +196,7 @@ def test_files_are_added_while_the_chat_goes_on_and_refusals_give_their_reason(
     desk.page.set_input_files("#drop input[type=file]", [tmp_path / name for name in names])
     assert fake.adding.wait(10)
     desk.ask("trees?")  # indexing is at work: the answer comes all the same
+    assert "added" not in desk.page.inner_text("#report")
     fake.go_on.set()
     desk.page.wait_for_selector("#report:has-text('2 added')")
     assert "it holds no text <b>at all</b>" in desk.page.inner_text("#report")
