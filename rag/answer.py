@@ -47,7 +47,7 @@ from rag.types import (
 from rag.weigh import ranked
 
 SUPPORTED, PARTIAL = 0.8, 0.55
-"""Scores of the judge from which a claim without failures counts as supported, and as partly supported."""
+"""Scores of the judge from which a claim counts as supported, and as partly (`python -m rag.evals.judge`)."""
 _ALSO = 0.5  # support from which a further sentence is quoted beside the best one
 _UNFINISHED = re.compile(r"[.!?…。！？][\"'”’)\]]*$")
 _LEADING = re.compile(r"^\s*(?:(?:[-*•]|\d{1,2}[.)]|\[\d+\]|(?:Answer|A):)\s*)+")
@@ -284,7 +284,7 @@ def _last(pending: str, notes: _Notes) -> Iterator[str]:
 def _judged(rooms: Rooms, notes: _Notes, words: str, evidence: Sequence[Evidence]) -> tuple[list[Evidence], Verdict]:
     """The evidence that the claim rests on, and the verdict; what is not shown is noted with its reason."""
     aligned = cite(words, evidence, rooms.weigh(list(dict.fromkeys(terms(words)))))
-    judgement = rooms.judge.judge([words], [[e.text for e in aligned]])[0] if aligned else Judgement(0.0)
+    judgement = rooms.judge.judge([words], [[e.text for e in aligned]], notes.query)[0] if aligned else Judgement(0.0)
     verdict = verdict_of(judgement)
     if verdict is Verdict.PARTIAL and rooms.config.answer.strictness != "lenient":
         verdict = Verdict.UNSUPPORTED
@@ -295,10 +295,10 @@ def _judged(rooms: Rooms, notes: _Notes, words: str, evidence: Sequence[Evidence
 
 
 def verdict_of(judgement: Judgement) -> Verdict:
-    """The judge's score and failures as a verdict."""
-    if judgement.failures or judgement.score < PARTIAL:
-        return Verdict.UNSUPPORTED
-    return Verdict.SUPPORTED if judgement.score >= SUPPORTED else Verdict.PARTIAL
+    """The judge's score as a verdict; its failures are the reasons."""
+    if judgement.score >= SUPPORTED:
+        return Verdict.SUPPORTED
+    return Verdict.PARTIAL if judgement.score >= PARTIAL else Verdict.UNSUPPORTED
 
 
 def _says_answer(words: str, evidence: Sequence[Evidence]) -> bool:

@@ -37,8 +37,9 @@ class Judge(Protocol):
     """Says how far claims are supported. Laws (tests/laws): one judgement per claim, in order; a sentence of its own
     quotes scores 1 without failures; the order of the quotes changes nothing."""
 
-    def judge(self, claims: Sequence[str], quotes: Sequence[Sequence[str]]) -> list[Judgement]:
-        """One judgement per claim; `quotes[i]` are the texts that claim i cites."""
+    def judge(self, claims: Sequence[str], quotes: Sequence[Sequence[str]], question: str = "") -> list[Judgement]:
+        """One judgement per claim; `quotes[i]` are the texts that claim i cites. The common words of `question` are
+        granted, its names and numbers are not: that the quotes answer it was decided before a word was written."""
         ...
 
 
@@ -73,35 +74,52 @@ class RuleJudge:
     ('the number 260 is not in the quotes',)
     """
 
-    def judge(self, claims: Sequence[str], quotes: Sequence[Sequence[str]]) -> list[Judgement]:
-        """One judgement per claim; a claim may rest on two quotes together, but never a number apart from its name."""
-        return [self._one(claim, sorted(set(own))) for claim, own in zip(claims, quotes, strict=True)]
+    def judge(self, claims: Sequence[str], quotes: Sequence[Sequence[str]], question: str = "") -> list[Judgement]:
+        """One judgement per claim; a claim may rest on two quotes together, but never a number apart from its name.
 
-    def _one(self, claim: str, quotes: Sequence[str]) -> Judgement:
-        if _quoted(_plain(claim), quotes):
+        >>> RuleJudge().judge(["The primary organ is the lung."], [["It affects the lung."]], "Which primary organ?")
+        [Judgement(score=1.0, failures=())]
+        """
+        granted = _common(question)
+        return [self._one(claim, own, granted) for claim, own in zip(claims, quotes, strict=True)]
+
+    def _one(self, claim: str, own: Sequence[str], granted: frozenset[str]) -> Judgement:
+        if _quoted(_plain(claim), own):
             return Judgement(1.0)
+        quotes = sorted({_plain(q) for q in own})
         words = _stripped(claim)
         if (fault := _form(words, quotes)) is not None:
             return fault
         if not any(quotes):
             return Judgement(0.0, ("there is no quote",))
-        best = min((self._against(words, [q]) for q in quotes), key=_rank)
+        best = min((self._against(words, [q], granted) for q in quotes), key=_rank)
         if len(quotes) > 1 and best.failures:
-            best = min(best, self._against(words, quotes[:_MOST_QUOTES]), key=_rank)
+            best = min(best, self._against(words, quotes[:_MOST_QUOTES], granted), key=_rank)
         return best
 
-    def _against(self, claim: str, quotes: Sequence[str]) -> Judgement:
+    def _against(self, claim: str, quotes: Sequence[str], granted: frozenset[str]) -> Judgement:
         """The claim against some quotes read as one text."""
         stated = state(claim)
         if len(quotes) == 1:
-            return _judgement(compare(stated, state(quotes[0])))
-        failures = compare(stated, state(" . ".join(quotes)))
+            return _judgement(compare(stated, state(quotes[0]), granted))
+        failures = compare(stated, state(" . ".join(quotes)), granted)
         return _judgement([*failures, *apart(stated, [state(q) for q in quotes])])
+
+
+def _common(question: str) -> frozenset[str]:
+    """The stems of the question's words that name and number nothing."""
+    asked = state(question)
+    named = {at for name in asked.names for at in range(name.first, name.last + 1)}
+    return frozenset(
+        stem
+        for at, stem in enumerate(asked.stems)
+        if asked.content[at] and at not in named and not any(c.isdigit() for c in stem)
+    )
 
 
 def _judgement(failures: Sequence[Failure]) -> Judgement:
     return Judgement(
-        math.prod(f.left for f in failures), tuple(dict.fromkeys(f.says for f in failures if f.left < 1.0))
+        math.prod((f.left for f in failures), start=1.0), tuple(dict.fromkeys(f.says for f in failures if f.left < 1.0))
     )
 
 

@@ -8,13 +8,13 @@ claim is no fault, unless it turns the claim round (a negation, a 'may').
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from rag.judge.align import Alignment
 from rag.judge.lexicon import ALIASES, FORMS, LIGHT, MONTHS, OTHER, TITLES
 from rag.judge.numbers import Number
-from rag.judge.statement import Name, Statement
+from rag.judge.statement import Name, Statement, Unit
 
 # What each kind of failure leaves of the trust: the score is the product.
 COSTS = {
@@ -51,8 +51,9 @@ class Failure:
     left: float
 
 
-def compare(claim: Statement, quote: Statement) -> list[Failure]:
-    """Every failure of `claim` against `quote`, in the order of the checks."""
+def compare(claim: Statement, quote: Statement, granted: Collection[str] = ()) -> list[Failure]:
+    """Every failure of `claim` against `quote`, in the order of the checks. `granted`: stems of common words that the
+    claim may have without the quote, names and numbers never."""
     alignment = Alignment.of(claim, quote)
     places = alignment.places
     return [
@@ -63,7 +64,7 @@ def compare(claim: Statement, quote: Statement) -> list[Failure]:
         *_opposites(claim, quote, places),
         *_roles(claim, quote, places),
         *_modality(alignment),
-        *_words(alignment),
+        *_words(alignment, granted),
     ]
 
 
@@ -303,28 +304,34 @@ def _passive(statement: Statement, start: int, end: int) -> bool:
 # --- words
 
 
-def _words(pair: Alignment) -> Iterator[Failure]:
+def _words(pair: Alignment, granted: Collection[str]) -> Iterator[Failure]:
     """Words that stand in the place of others, and words that the quotes do not have."""
     claim, quote = pair.claim, pair.quote
     replaced: set[int] = set()
     for unit, other, elsewhere in pair.rivals():
         missing = unit.sort != "word" and not elsewhere  # said already, as a missing number or name
+        if unit.sort == "word" and claim.stems[unit.first] in granted and not _opposed(pair, unit, other):
+            continue
         kind = "rival" if unit.sort != "word" else "rival word" if elsewhere else "replaced"
-        if quote.folds[other.first] in OTHER.get(claim.folds[unit.first], ()):
+        if _opposed(pair, unit, other):
             kind = "opposite"
         replaced.update(range(unit.first, unit.last + 1))
         if not missing:
             yield _failure(kind, f"the quotes have '{quote.said(other)}' where the claim has '{claim.said(unit)}'")
-    yield from _coverage(pair, replaced)
+    yield from _coverage(pair, replaced, granted)
 
 
-def _coverage(pair: Alignment, replaced: set[int]) -> Iterator[Failure]:
+def _opposed(pair: Alignment, unit: Unit, other: Unit) -> bool:
+    return pair.quote.folds[other.first] in OTHER.get(pair.claim.folds[unit.first], ())
+
+
+def _coverage(pair: Alignment, replaced: set[int], granted: Collection[str]) -> Iterator[Failure]:
     claim = pair.claim
     skipped = {at for n in claim.names for at in range(n.first, n.last + 1)}
     total = missed = 0.0
     missing = []
     for at, found in enumerate(pair.places):
-        if not claim.content[at] or claim.folds[at] in MONTHS:
+        if not claim.content[at] or claim.folds[at] in MONTHS or (not found and claim.stems[at] in granted):
             continue
         weight = LIGHTNESS if FORMS.get(claim.folds[at], claim.stems[at]) in LIGHT else 1.0
         total += weight
