@@ -287,7 +287,7 @@ def test_an_index_made_by_a_newer_version_is_refused(folder: Path) -> None:
     with pytest.raises(IndexMismatch, match="newer version"):
         Index.open(folder, **MAKER)
     (folder / "FORMAT").write_text("rag index 1\n")
-    tamper(folder, "UPDATE meta SET schema = 2")
+    tamper(folder, "UPDATE meta SET schema = 1000")
     with pytest.raises(IndexMismatch, match="newer version"):
         Index.open(folder, **MAKER)
 
@@ -499,6 +499,9 @@ def closed(folder: Path) -> Path:
 
 DAMAGE = {
     "a text": "UPDATE documents SET text = replace(CAST(text AS TEXT), 'paper7', 'paper8') WHERE id = 8",
+    "a date": "UPDATE documents SET added = added + 1 WHERE id = 8",
+    "a time of change": "UPDATE documents SET stat = x'00' WHERE id = 8",
+    "a length": "UPDATE documents SET characters = characters + 1 WHERE id = 8",
     "a title": "UPDATE documents SET about = replace(CAST(about AS TEXT), 'd7', 'd8') WHERE id = 8",
     "a span": "UPDATE passages SET start = start + 1 WHERE id = 9",
     "a span out of the text": 'UPDATE passages SET "end" = 100000 WHERE id = 9',

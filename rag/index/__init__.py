@@ -144,8 +144,7 @@ class Index:
         """Note a new `stat` of a source whose bytes are the same. Raises KeyError if it is unknown."""
         if self.find(source_id) is None:
             raise KeyError(source_id)
-        sql, values = "UPDATE documents SET stat = ? WHERE source = ?", (rows.raw(stat), rows.raw(source_id))
-        self._store.change(lambda con: con.execute(sql, values), lambda _: None)
+        self._store.change(lambda con: rows.touch(con, source_id, stat), lambda _: None)
 
     def sources(self) -> list[SourceRow]:
         """All documents, by uri."""

@@ -114,6 +114,7 @@ def _document(con: sqlite3.Connection, number: int, found: _Findings) -> None:
     found.documents += 1
     try:
         stored = rows.load(con, number)
+        rows.source_rows(con, stored.document.source.id)
         for id in stored.ids:
             rows.cut(con, stored, id)
             found.passages += 1

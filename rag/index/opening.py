@@ -100,6 +100,10 @@ def _checked(folder: Path, maker: Maker, lock: Lock | None) -> Store:
 def _same_maker(folder: Path, meta: rows.Meta, maker: Maker) -> None:
     if meta.schema > rows.SCHEMA_VERSION:
         raise IndexMismatch(f"{folder} was made by a newer version (schema {meta.schema})", hint="update this package")
+    if meta.schema < rows.SCHEMA_VERSION:  # schema 1 was never released
+        raise IndexMismatch(
+            f"{folder} was made by an older version (schema {meta.schema})", hint="delete it, add again"
+        )
     for what, has, wants in (
         ("embedder", f"{meta.embedder} ({meta.dim} numbers)", f"{maker.embedder} ({maker.dim} numbers)"),
         ("passage rules", repr(meta.rules), repr(maker.rules)),

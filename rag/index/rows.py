@@ -26,9 +26,9 @@ import numpy as np
 from rag import lexical
 from rag.errors import IndexDamaged
 from rag.types import Document, Mark, Passage, Source, Span
-from rag.vectors import Vectors
+from rag.vectors import Ids, Vectors
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 SCHEMA = f"""
 CREATE TABLE meta(
   one INTEGER PRIMARY KEY CHECK (one = 1), schema INTEGER NOT NULL, embedder TEXT NOT NULL, dim INTEGER NOT NULL,
@@ -37,7 +37,7 @@ CREATE TABLE meta(
 CREATE TABLE documents(
   id INTEGER PRIMARY KEY AUTOINCREMENT, source BLOB UNIQUE NOT NULL, digest BLOB NOT NULL, stat BLOB NOT NULL,
   added REAL NOT NULL, first INTEGER NOT NULL, passages INTEGER NOT NULL, characters INTEGER NOT NULL,
-  hash BLOB NOT NULL, about BLOB NOT NULL, marks BLOB NOT NULL, text BLOB NOT NULL);
+  hash BLOB NOT NULL, note BLOB NOT NULL, about BLOB NOT NULL, marks BLOB NOT NULL, text BLOB NOT NULL);
 CREATE TABLE passages(
   id INTEGER PRIMARY KEY, document INTEGER NOT NULL, start INTEGER NOT NULL, "end" INTEGER NOT NULL,
   hash BLOB NOT NULL);
@@ -133,6 +133,11 @@ def passage_hash(id: int, passage: Passage, vector: bytes) -> bytes:
     return digest_of(id, where, raw(passage.text), raw(passage.heading), vector)
 
 
+def note_hash(source: bytes, stat: bytes, added: float, characters: int) -> bytes:
+    """What a row of `documents` must carry for what is noted of it but is no part of its content."""
+    return digest_of(source, stat, repr(added).encode("ascii"), characters)
+
+
 def damaged(what: str) -> IndexDamaged:
     """The error for anything in the database that is not what its hash says."""
     return IndexDamaged(what, hint="rag check")
@@ -151,9 +156,10 @@ def insert(
     own = digest_of(raw(document.source.id), raw(row.digest), first, len(passages), *whole)
     source = raw(document.source.id), raw(row.digest), raw(row.stat), row.added
     counts = first, len(passages), len(document.text)
-    sql = """INSERT INTO documents(source, digest, stat, added, first, passages, characters, hash, about, marks, text)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
-    number = con.execute(sql, (*source, *counts, own, *whole)).lastrowid
+    note = note_hash(source[0], source[2], row.added, len(document.text))
+    sql = """INSERT INTO documents
+             (source, digest, stat, added, first, passages, characters, hash, note, about, marks, text) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+    number = con.execute(sql, (*source, *counts, own, note, *whole)).lastrowid
     blobs = [vector.astype("<f4").tobytes() for vector in vectors]
     ids = range(first, first + len(passages))
     seals = [vector_hash(id, blob) for id, blob in zip(ids, blobs, strict=True)]
@@ -249,6 +255,11 @@ def _proven(
     return Stored(number, range(first, first + count), document)
 
 
+def passage_ids(con: sqlite3.Connection) -> Ids:
+    """All passage ids, ascending."""
+    return np.fromiter((id for (id,) in con.execute("SELECT id FROM passages ORDER BY id")), np.int64)
+
+
 def document_of(con: sqlite3.Connection, id: int) -> int:
     """The row id of the document that passage `id` was cut from. Raises KeyError if there is no such passage."""
     found = con.execute("SELECT document FROM passages WHERE id = ?", (id,)).fetchone()
@@ -290,17 +301,33 @@ def vectors(
 
 
 def source_rows(con: sqlite3.Connection, source_id: str | None = None) -> list[SourceRow]:
-    """All documents, or the one of a source, without their texts, by uri."""
-    sql = "SELECT source, about, digest, stat, passages, characters, added FROM documents"
+    """All documents, or the one of a source, without their texts, by uri. Raises IndexDamaged."""
+    sql = "SELECT source, stat, added, characters, note, digest, passages, about FROM documents"
     if source_id is not None:
         found = con.execute(f"{sql} WHERE source = ?", (raw(source_id),)).fetchall()
     else:
         found = con.execute(sql).fetchall()
-    rows = [
-        SourceRow(Source(plain(source), *json.loads(plain(about))), plain(digest), plain(stat), *rest)
-        for source, about, digest, stat, *rest in found
-    ]
-    return sorted(rows, key=lambda row: (row.source.uri, row.source.id))
+    try:
+        return sorted((_source_row(*row) for row in found), key=lambda row: (row.source.uri, row.source.id))
+    except (TypeError, ValueError) as error:
+        raise damaged(f"the list of documents is not what was stored: {error}") from error
+
+
+def _source_row(
+    source: bytes, stat: bytes, added: float, characters: int, note: bytes, digest: bytes, passages: int, about: bytes
+) -> SourceRow:
+    if note_hash(source, stat, added, characters) != note:
+        raise ValueError(f"the note on {plain(source)} does not hold")
+    at = Source(plain(source), *json.loads(plain(about)))
+    return SourceRow(at, plain(digest), plain(stat), passages, characters, added)
+
+
+def touch(con: sqlite3.Connection, source_id: str, stat: str) -> None:
+    """Note a new `stat` of a source that is there."""
+    source = raw(source_id)
+    (row,) = source_rows(con, source_id)
+    note = note_hash(source, raw(stat), row.added, row.characters)
+    con.execute("UPDATE documents SET stat = ?, note = ? WHERE source = ?", (raw(stat), note, source))
 
 
 def _about(source: Source) -> bytes:

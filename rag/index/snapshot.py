@@ -14,6 +14,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from rag.errors import IndexError_
 from rag.files import write_atomically
 from rag.index import rows
@@ -44,7 +46,7 @@ def load(con: sqlite3.Connection, folder: Path) -> Held:
     now = rows.meta(con)
     with suppress(OSError, ValueError):
         held = read(con, folder, now.dim)
-        if catch_up(con, held):
+        if catch_up(con, held) and np.array_equal(held.vectors.ids(), rows.passage_ids(con)):
             return held
     return from_rows(con)
 
