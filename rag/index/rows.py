@@ -158,7 +158,8 @@ def insert(
     counts = first, len(passages), len(document.text)
     note = note_hash(source[0], source[2], row.added, len(document.text))
     sql = """INSERT INTO documents
-             (source, digest, stat, added, first, passages, characters, hash, note, about, marks, text) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+             (source, digest, stat, added, first, passages, characters, hash, note, about, marks, text)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
     number = con.execute(sql, (*source, *counts, own, note, *whole)).lastrowid
     blobs = [vector.astype("<f4").tobytes() for vector in vectors]
     ids = range(first, first + len(passages))

@@ -32,6 +32,7 @@ T = TypeVar("T")
 FORMAT, LOCK, SEAL, DATABASE = "FORMAT", "LOCK", "SEAL", "store.db"
 FORMAT_LINE = b"rag index 1\n"
 WELCOME = {"README.md", ".gitignore", ".gitkeep", LOCK}  # what may lie in a folder that counts as empty
+READING = (sqlite3.Error, UnicodeDecodeError)  # sqlite3 cannot always decode its own message about a damaged schema
 CLOSED = "=" * 64  # in place of the sha256: closed in order, but too large to hash
 PROVEN_BYTES = 16 << 20  # a larger database is not read row by row after a crash: that takes a second for each 16 MB
 HASHED_BYTES = 64 << 20  # a larger database is sealed without its sha256: hashing it would be felt at every start
@@ -82,7 +83,7 @@ class Store:
             con.execute("SELECT seq FROM meta").fetchone()  # a transaction begins with its first look
             self._here.con = con
             yield con
-        except sqlite3.Error as error:
+        except READING as error:
             raise unread(self.folder, error) from error
         finally:
             self._here.con = None
@@ -105,7 +106,7 @@ class Store:
                     seq = con.execute("SELECT seq FROM meta").fetchone()[0]
                     con.execute("COMMIT")
                     publish(result)
-            except sqlite3.Error as error:
+            except READING as error:
                 self._undo(con)
                 self._refuse(error)
             except BaseException:
@@ -151,7 +152,7 @@ class Store:
             self._sealed = False
         return self._writer
 
-    def _refuse(self, error: sqlite3.Error) -> NoReturn:
+    def _refuse(self, error: Exception) -> NoReturn:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         if code == sqlite3.SQLITE_FULL:
             raise IndexError_(
@@ -196,12 +197,12 @@ def connect(folder: Path, write: bool) -> sqlite3.Connection:
     try:
         con = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False, timeout=30)
         con.execute("PRAGMA synchronous=FULL")
-    except sqlite3.Error as error:
+    except READING as error:
         raise unread(folder, error) from error
     return con
 
 
-def unread(folder: Path, error: sqlite3.Error) -> IndexError_:
+def unread(folder: Path, error: Exception) -> IndexError_:
     """The error for a database that would not be read: damaged, unless the machine is to blame."""
     machine = (
         sqlite3.SQLITE_IOERR,
