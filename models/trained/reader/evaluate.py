@@ -2,8 +2,8 @@
 
     python models/trained/reader/evaluate.py [--questions 400] [--calibrate]
 
-Documents never trained on: the sealed articles of squad1-train, and squad2-calibration, half of whose questions cannot be
-answered from their paragraph. Calibration is fitted on one half of its articles and scored on the other, both ways.
+Documents never trained on: the sealed articles of squad1-train, and squad2-calibration, half of whose questions cannot
+be answered from their paragraph. Calibration is fitted on one half of its articles and scored on the other, both ways.
 `--calibrate` then writes the constants fitted on all of them into reader.json, beside the scores, and the gate of the
 answer (rag/gate.py) into gate.json.
 """
