@@ -105,6 +105,7 @@ class Adder:
             data = read_bytes(path)
             digest = hashlib.sha256(data).hexdigest()
             if known is not None and known.digest == digest:
+                self._index.touch(known.source.id, stat)  # so that the next look need not hash it
                 tally.uris["unchanged"].append(uri)
                 return
             tally.passages += self.put(parse(data, path), digest, stat)

@@ -12,10 +12,10 @@ import threading
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from rag.config import Config
-from rag.errors import IndexMissing, ModelMissing, RagError, UsageError
+from rag.errors import IndexBusy, IndexDamaged, IndexMissing, ModelMissing, RagError, UsageError
 from rag.types import Answer, Citation, Document, Hit, Source
 
 if TYPE_CHECKING:
@@ -58,11 +58,21 @@ def open(
     return assistant
 
 
+class _Maker(TypedDict):
+    embedder: str
+    dim: int
+    rules: str
+
+
 class Assistant:
     """Answers questions from one index. Safe to use from several threads; one answer is worded at a time."""
 
-    def __init__(self, folder: Path, config: Config | None = None, *, temporary: bool = False) -> None:
-        self.folder, self.config, self._temporary = folder, Config() if config is None else config, temporary
+    def __init__(
+        self, folder: Path, config: Config | None = None, *, write: bool | None = None, temporary: bool = False
+    ) -> None:
+        """`write`: True to change the index (one process at a time), False to read only; None: as far as it is free."""
+        self.folder, self.config = folder, Config() if config is None else config
+        self._write, self._temporary = write, temporary
         self._lock = threading.RLock()
         self._closed = False
 
@@ -98,8 +108,16 @@ class Assistant:
         return self._index.document(source_id)
 
     def check(self) -> CheckReport:
-        """Prove every passage against its document and every vector against its row; rebuild what can be rebuilt."""
-        return self._index.check()
+        """Prove every passage against its document and every vector against its row; rebuild what can be rebuilt. An
+        index too damaged to open is mended: what does not hold is taken out and named, for you to add again."""
+        from rag.index import Index
+
+        try:
+            return self._index.check()
+        except IndexDamaged:
+            if self._write is False:
+                raise
+            return Index.mend(self.folder, **self._maker())
 
     def holds(self, citation: Citation) -> bool:
         """True if the quote still stands, character for character, where the citation says."""
@@ -208,12 +226,22 @@ class Assistant:
     @cached_property
     def _index(self) -> Index:
         from rag.index import Index
-        from rag.split import RULES
 
         with self._lock:
-            rules = f"{RULES}:{self.config.split.max_tokens}"
-            embedder = self._embedder
-            return Index.open(self.folder, embedder=embedder.fingerprint, dim=embedder.dim, rules=rules)
+            maker = self._maker()
+            try:
+                return Index.open(self.folder, **maker, write=self._write is not False)
+            except IndexBusy:
+                if self._write:
+                    raise
+                return Index.open(self.folder, **maker, write=False)
+
+    def _maker(self) -> _Maker:
+        """What an index of this assistant is made with."""
+        from rag.split import RULES
+
+        rules = f"{RULES}:{self.config.split.max_tokens}"
+        return {"embedder": self._embedder.fingerprint, "dim": self._embedder.dim, "rules": rules}
 
     @cached_property
     def _adder(self) -> Adder:

@@ -62,7 +62,7 @@ def add(
 
     Example: rag add seeds/ ~/notes report.pdf
     """
-    with _assistant(index, set_, create=True) as assistant, _bar("indexing", as_json) as progress:
+    with _assistant(index, set_, write=True) as assistant, _bar("indexing", as_json) as progress:
         report = assistant.add(paths, mirror=mirror, progress=progress)
     if as_json:
         _print_json(report)
@@ -148,7 +148,7 @@ def chat(
     """The chat page: ask, read the answer, open each quote in its document."""
     from rag.chat import serve
 
-    with _assistant(index, set_, create=True) as assistant:
+    with _assistant(index, set_, write=None) as assistant:
         serve(assistant, host=host, port=port, open_browser=browser, password=password)
 
 
@@ -181,7 +181,7 @@ def show(
 @app.command()
 def check(index: Index = None, set_: Set = [], as_json: Json = False) -> None:  # noqa: B006
     """Prove every passage against its document and every vector against its row; rebuild what can be rebuilt."""
-    with _assistant(index, set_) as assistant:
+    with _assistant(index, set_, write=True) as assistant:
         report = assistant.check()
         _print_json(report) if as_json else print(report)
         if not report.ok:
@@ -195,7 +195,7 @@ def remove(
     set_: Set = [],  # noqa: B006
 ) -> None:
     """Forget a document at once. The file itself is not touched."""
-    with _assistant(index, set_) as assistant:
+    with _assistant(index, set_, write=True) as assistant:
         id_ = _source_id(assistant, source)
         title = assistant.document(id_).source.title
         assistant.remove(id_)
@@ -280,15 +280,15 @@ def _config(index: str | None, set_: list[str], flags: Mapping[str, Any] | None 
 
 @contextmanager
 def _assistant(
-    index: str | None, set_: list[str], *, create: bool = False, flags: Mapping[str, Any] | None = None
+    index: str | None, set_: list[str], *, write: bool | None = False, flags: Mapping[str, Any] | None = None
 ) -> Iterator[Assistant]:
     from rag.assistant import Assistant
 
     config = _config(index, set_, flags)
     folder = Path(config.index.folder)
-    if not create and not (folder / "FORMAT").is_file():
+    if write is False and not (folder / "FORMAT").is_file():
         raise IndexMissing(f"there is no index in {folder}", f"rag add PATH --index {folder}")
-    with Assistant(folder, config) as assistant:
+    with Assistant(folder, config, write=write) as assistant:
         yield assistant
 
 

@@ -64,15 +64,16 @@ class Retriever:
         wanted = self._config.k if k is None else k
         depth = max(self._config.depth, wanted)
         vector = self._embedder.questions([self._within_window(query)])
-        ids, cosines = self._index.dense(vector, depth, sources)
-        rankings = {
-            "dense": [(int(i), float(c)) for i, c in zip(ids[0], cosines[0], strict=True)],
-            "lexical": self._index.lexical(query, depth, sources),
-        }
         dense = self._config.dense_weight
-        fused = fuse_scores(rankings, {"dense": dense, "lexical": 1 - dense})[:wanted]
+        with self._index.reading():  # one moment: no id may vanish between finding and fetching
+            ids, cosines = self._index.dense(vector, depth, sources)
+            rankings = {
+                "dense": [(int(i), float(c)) for i, c in zip(ids[0], cosines[0], strict=True)],
+                "lexical": self._index.lexical(query, depth, sources),
+            }
+            fused = fuse_scores(rankings, {"dense": dense, "lexical": 1 - dense})[:wanted]
+            passages = self._index.passages([i for i, _ in fused])
         places = {name: {i: rank for rank, (i, _) in enumerate(r, start=1)} for name, r in rankings.items()}
-        passages = self._index.passages([i for i, _ in fused])
         return tuple(
             Hit(p, score, MappingProxyType({name: ranks[i] for name, ranks in places.items() if i in ranks}))
             for p, (i, score) in zip(passages, fused, strict=True)
