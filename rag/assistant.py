@@ -273,19 +273,22 @@ class Assistant:
             )
 
     def _reader_and_gate(self) -> tuple[Reader, Gate]:
-        """The trained reader with its own gate; without training where that is asked for, or the weights are absent."""
+        """Both readers with their gate; without the trained one where that is asked for, or its weights are absent."""
         from rag.gate import OVERLAP, Gate
+        from rag.read.overlap import OverlapReader
 
         folder = self._models.locate(self._models.entry("reader", "reader"))
         wanted = self.config.read.model
-        if wanted == "overlap" or (wanted == "auto" and not (folder / "gate.json").is_file()):
-            from rag.read.overlap import OverlapReader
-
-            return OverlapReader(self._embedder.passages, self._weigh), OVERLAP
+        overlap = OverlapReader(self._embedder.passages, self._weigh)
+        if wanted == "overlap" or (wanted == "auto" and not (folder / "reader.onnx").is_file()):
+            return overlap, OVERLAP
+        from rag.read.joint import JointReader
         from rag.read.trained import TrainedReader
 
         tokenizer = self._models.locate(self._models.entry("all-minilm-l6-v2", "embedder")) / "tokenizer.json"
-        return TrainedReader(folder, tokenizer, self.config.read.threads), Gate.load(folder / "gate.json")
+        gate = Gate.load(folder / "gate.json")
+        trained = TrainedReader(folder, tokenizer, self.config.read.threads)
+        return JointReader(trained, overlap, gate.reading), gate
 
     def _llm(self) -> LLM | None:
         c = self.config.llm

@@ -71,9 +71,9 @@ class ReadConfig:
 
     model: str = _text(
         "auto",
-        "trained: the project's own; overlap: without training; auto: trained where it is there",
+        "joint: the trained reader and the other; overlap: without training; auto: joint where it is there",
         "auto",
-        "trained",
+        "joint",
         "overlap",
     )
     threads: int = _int(0, 0, 1024, "of the reader; 0: as many as there are cores")

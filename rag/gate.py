@@ -24,12 +24,14 @@ _CLIP = 12.0  # logits beyond this say no more
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """`weights` by signal and `bias` give the confidence; `answered` by strictness and `closest` are its thresholds."""
+    """`weights` by signal and `bias` give the confidence; `answered` by strictness and `closest` are its thresholds;
+    `reading` are the weights of the joint reader that it was calibrated with; `measured` is what each choice costs."""
 
     weights: Mapping[str, float]
     bias: float
     answered: Mapping[str, float]
     closest: float
+    reading: Mapping[str, float] = field(default_factory=dict)
     measured: Mapping[str, str] = field(default_factory=dict)
 
     @staticmethod
@@ -37,7 +39,7 @@ class Gate:
         """The gate that `rag.evals.calibrate` stored. Raises ModelMissing, or ModelDamaged if it is not whole."""
         try:
             data = json.loads(path.read_text("utf-8"))
-            return Gate(data["weights"], data["bias"], data["answered"], data["closest"], data["measured"])
+            return Gate(**{name: data[name] for name in Gate.__dataclass_fields__})
         except OSError as e:
             raise ModelMissing(f"{path} is not there", "python -m rag.evals.calibrate makes it") from e
         except (ValueError, KeyError, TypeError) as e:

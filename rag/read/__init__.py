@@ -1,8 +1,8 @@
 """A question and some texts in; out, for each text, how relevant it is, which sentences answer, and with which words.
 
-The contract first; then `trained.TrainedReader`, the default: one MiniLM cross-encoder with several heads, trained by
-this project (models/trained/reader); and `overlap.OverlapReader`, which needs no training: sentence scores from the
-embedder, word weights and answer type.
+The contract first; then `trained.TrainedReader`: one MiniLM cross-encoder with several heads, trained by this project
+(models/trained/reader); `overlap.OverlapReader`, which needs no training: sentence scores from the embedder, word
+weights and answer type; and `joint.JointReader`, the default, which asks both.
 """
 
 from __future__ import annotations

@@ -50,16 +50,20 @@ class OverlapReader:
     def read(self, question: str, texts: Sequence[str]) -> list[Reading]:
         """One `Reading` per text; its relevance and best score are those of its best sentence."""
         spans = [sentences(text) for text in texts]
-        flat = [span.of(text)[:1000] for text, some in zip(texts, spans, strict=True) for span in some]
-        if not flat:
-            return [Reading(_BIAS, (), None, _BIAS, 0.0) for _ in texts]
-        cosines = self._embed([_short(s) for s in flat]) @ self._embed([_short(question)])[0]
-        weights = self._weigh(list(dict.fromkeys(terms(question))))
-        scores = iter([self._score(question, s, float(c), weights) for s, c in zip(flat, cosines, strict=True)])
+        flat = [span.of(text) for text, some in zip(texts, spans, strict=True) for span in some]
+        scores = iter(self.scores(question, flat))
         return [
             self._reading(question, text, some, [next(scores) for _ in some])
             for text, some in zip(texts, spans, strict=True)
         ]
+
+    def scores(self, question: str, sentences: Sequence[str]) -> list[float]:
+        """The logit of each sentence."""
+        if not sentences:
+            return []
+        cosines = self._embed([_short(s) for s in sentences]) @ self._embed([_short(question)])[0]
+        weights = self._weigh(list(dict.fromkeys(terms(question))))
+        return [self._score(question, s, float(c), weights) for s, c in zip(sentences, cosines, strict=True)]
 
     def _score(self, question: str, sentence: str, cosine: float, weights: Mapping[str, float]) -> float:
         held = set(terms(sentence))
