@@ -4,8 +4,7 @@
 
 Documents never trained on: the sealed articles of squad1-train, and squad2-calibration, half of whose questions cannot
 be answered from their paragraph. Calibration is fitted on one half of its articles and scored on the other, both ways.
-`--calibrate` then writes the constants fitted on all of them into reader.json, beside the scores, and the gate of the
-answer (rag/gate.py) into gate.json.
+`--calibrate` then writes the constants fitted on all of them into reader.json, beside the scores.
 """
 
 from __future__ import annotations
@@ -152,10 +151,10 @@ def report(reader: TrainedReader, seen: Row) -> Row:
 
 
 def main() -> None:
-    """Measure, print, and with --calibrate write reader.json and gate.json."""
+    """Measure, print, and with --calibrate write reader.json."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--questions", type=int, default=400, help="answerable ones with full retrieval")
-    parser.add_argument("--calibrate", action="store_true", help="write reader.json and gate.json")
+    parser.add_argument("--calibrate", action="store_true", help="write reader.json")
     parser.add_argument("--folder", type=Path, default=HERE)
     parser.add_argument("--data", type=Path, default=HERE.parents[3] / "shared" / "data" / "reading")
     chosen = parser.parse_args()
@@ -169,7 +168,6 @@ def main() -> None:
     print(json.dumps(facts, indent=1))
     if chosen.calibrate:
         card = json.loads((chosen.folder / "reader.json").read_text("utf-8"))
-        (chosen.folder / "gate.json").write_text(json.dumps(facts.pop("gate"), indent=1) + "\n", "utf-8")
         card |= facts
         (chosen.folder / "reader.json").write_text(json.dumps(card, indent=1) + "\n", "utf-8")
 
