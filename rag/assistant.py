@@ -286,7 +286,7 @@ class Assistant:
         from rag.read.trained import TrainedReader
 
         tokenizer = self._models.locate(self._models.entry("all-minilm-l6-v2", "embedder")) / "tokenizer.json"
-        gate = Gate.load(folder / "gate.json")
+        gate = Gate.load(self._models.locate(self._models.entry("gate", "gate")) / "gate.json")
         trained = TrainedReader(folder, tokenizer, self.config.read.threads)
         return JointReader(trained, overlap, gate.reading), gate
 

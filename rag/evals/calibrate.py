@@ -6,7 +6,7 @@ Every context of the file becomes a document of one index; its questions are ask
 LLM, answerable ones and unanswerable ones alike, and questions of the off-topic file, whose contexts are not in the
 index. Two logistic regressions (Newton's method, L2) follow: of a sentence's two scores on whether it holds a gold
 answer, and of the signals of the gate on whether the best sentence does. Documents are split in two, so that what is
-printed was not learnt from. With --write the result is stored beside the reader.
+printed was not learnt from. With --write the result is stored in models/trained/gate.
 
 More signals than the best sentence's score were tried (best span, relevance, lead, coverage, names, cosine): none
 raised the AUROC on the other half (0.727 with it alone, 0.711 to 0.720 with more).
@@ -168,7 +168,7 @@ def main() -> None:
     parser.add_argument("--off-topic", type=Path, required=True)
     parser.add_argument("--sample", type=int, default=300, help="questions of each kind (off topic: half)")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--write", action="store_true", help="store the gate beside the reader")
+    parser.add_argument("--write", action="store_true", help="store the gate in models/trained/gate")
     args = parser.parse_args()
     if not args.file.is_file() or not args.off_topic.is_file():
         raise SystemExit(f"{args.file} or {args.off_topic} is not there; this command needs both")
@@ -183,7 +183,7 @@ def main() -> None:
     print(json.dumps(gate, indent=2))
     if args.write:
         models = Models()
-        path = models.locate(models.entry("reader", "reader")) / "gate.json"
+        path = models.locate(models.entry("gate", "gate")) / "gate.json"
         path.write_text(json.dumps(gate, indent=2) + "\n", "utf-8")
 
 
