@@ -48,7 +48,7 @@ from rag.weigh import ranked
 
 SUPPORTED, PARTIAL = 0.8, 0.55
 """Scores of the judge from which a claim counts as supported, and as partly (`python -m rag.evals.judge`)."""
-_ALSO = 0.5  # support from which a further sentence is quoted beside the best one
+_ALSO = 0.5  # share of the best one's support from which a further sentence is quoted beside it
 _UNFINISHED = re.compile(r"[.!?…。！？][\"'”’)\]]*$")
 _LEADING = re.compile(r"^\s*(?:(?:[-*•]|\d{1,2}[.)]|\[\d+\]|(?:Answer|A):)\s*)+")
 
@@ -217,7 +217,7 @@ def _weighed(rooms: Rooms, notes: _Notes, hits: Sequence[Hit]) -> tuple[list[Evi
 
 
 def _worth_quoting(evidence: Sequence[Evidence], most: int) -> list[Evidence]:
-    return [e for i, e in enumerate(evidence[:most]) if i == 0 or e.support >= _ALSO]
+    return [e for e in evidence[:most] if e.support >= _ALSO * evidence[0].support]
 
 
 def _worded(rooms: Rooms, notes: _Notes, page: _Page, evidence: Sequence[Evidence], stop: _Stop) -> Iterator[Event]:

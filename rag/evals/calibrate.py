@@ -32,7 +32,7 @@ from rag.evals.scoring import auroc, holds, upper_bound, wrong_at
 from rag.models import Models
 from rag.read.joint import JointReader
 
-THRESHOLDS = {"strict": 0.5, "balanced": 0.25, "lenient": 0.1}
+THRESHOLDS = {"strict": 0.4, "balanced": 0.18, "lenient": 0.08}
 CLOSEST = 0.05
 Array = NDArray[np.float64]
 
