@@ -185,7 +185,7 @@ def _events(
         hits = rooms.retriever.retrieve(notes.query, sources=sources)
     yield Found(hits)
     with notes.timed("read"):
-        evidence, outcome = _weighed(rooms, notes, hits)
+        evidence, outcome = _weighed(rooms, question, notes, hits)
     quoted = tuple(_citation(rooms, e) for e in evidence[: rooms.config.answer.quotes]) if hits else ()
     if outcome is not Outcome.NOTHING and quoted:
         notes.seconds["first_quote"] = time.perf_counter() - start
@@ -202,7 +202,7 @@ def _events(
     yield Answer(question, page.text, tuple(page.claims), tuple(evidence), outcome, _trace(rooms, notes))
 
 
-def _weighed(rooms: Rooms, notes: _Notes, hits: Sequence[Hit]) -> tuple[list[Evidence], Outcome]:
+def _weighed(rooms: Rooms, question: str, notes: _Notes, hits: Sequence[Hit]) -> tuple[list[Evidence], Outcome]:
     """The evidence, best first, and whether it is an answer."""
     if not hits:
         return [], Outcome.NOTHING
@@ -212,8 +212,17 @@ def _weighed(rooms: Rooms, notes: _Notes, hits: Sequence[Hit]) -> tuple[list[Evi
     notes.signals = signals(notes.query, readings, texts, weights)
     notes.confidence = rooms.gate.confidence(notes.signals)
     evidence = ranked(hits, readings)[: rooms.config.answer.sentences]
+    if notes.query != question and evidence:
+        # what it leans on was answered before: a follow-up needs a passage that also speaks of what is new in it
+        notes.confidence *= _share(terms(question), evidence[0].hit.passage.text)
     outcome = rooms.gate.outcome(notes.confidence, rooms.config.answer.strictness) if evidence else Outcome.NOTHING
     return evidence, outcome
+
+
+def _share(wanted: Sequence[str], text: str) -> float:
+    """Share of the terms that `text` holds; 1 for no terms."""
+    held = set(terms(text))
+    return sum(t in held for t in wanted) / len(wanted) if wanted else 1.0
 
 
 def _worth_quoting(evidence: Sequence[Evidence], most: int) -> list[Evidence]:

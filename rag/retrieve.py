@@ -21,7 +21,7 @@ from rag.types import Hit
 MAX_CHARACTERS = 4_000
 _LEANS = re.compile(
     r"^(?:and|but|or|so|what about|how about|why|why not|really|who else|what else|where else|when else)\b"
-    r"|\b(?:it|its|they|them|their|theirs|he|him|his|she|her|hers|this|that|these|those|there|then|one|ones)\b",
+    r"|\b(?:it|its|they|them|their|theirs|he|him|his|she|her|hers|this|these|those)\b|\bthat\W*$",
     re.I,
 )
 
@@ -31,6 +31,8 @@ def standalone(question: str, history: Sequence[tuple[str, str]] = ()) -> str:
 
     >>> standalone("And in 2025?", [("How much did Japan export in 2024?", "...")])
     'How much did Japan export in 2024? And in 2025?'
+    >>> standalone("Which planet has most moons?", [("How much did Japan export in 2024?", "...")])
+    'Which planet has most moons?'
     """
     if not history or not _leans(question):
         return question
@@ -38,7 +40,7 @@ def standalone(question: str, history: Sequence[tuple[str, str]] = ()) -> str:
 
 
 def _leans(question: str) -> bool:
-    return len(terms(question)) < 3 or bool(_LEANS.search(question.strip()))
+    return len(terms(question)) < 2 or bool(_LEANS.search(question.strip()))
 
 
 def checked(question: str) -> str:

@@ -10,7 +10,6 @@ import pytest
 
 import rag
 from rag.answer import Rooms, stream
-from rag.config import Config
 from rag.errors import Cancelled, ModelDied, QuestionError
 from rag.read import Reading
 from rag.types import (
@@ -74,9 +73,8 @@ class Dies(Writes):
 
 @pytest.fixture
 def rooms(quoting: rag.Assistant) -> Rooms:
-    """The real rooms over the seeds; lenient, so that the gate lets the question through to the LLM."""
-    config = Config.load({"answer.strictness": "lenient"}, environ={})
-    return replace(quoting._rooms, config=config, style="prose")
+    """The real rooms over the seeds, with a model that is asked for prose, so that all that it writes is judged."""
+    return replace(quoting._rooms, style="prose")
 
 
 def last(events: Iterator[Event]) -> Answer:
@@ -225,6 +223,13 @@ def test_any_other_question_ends_in_an_outcome(quoting: rag.Assistant, question:
 def test_a_follow_up_is_searched_with_what_it_leans_on(quoting: rag.Assistant) -> None:
     answer = quoting.ask("And to the U.S.?", history=[("What did American exports to Japan total in 2024?", "...")])
     assert answer.trace.query == "What did American exports to Japan total in 2024? And to the U.S.?"
+
+
+def test_a_new_subject_is_not_answered_with_what_was_asked_before(quoting: rag.Assistant) -> None:
+    before = [(TREES, "250")]
+    for question in ("Which planet has the most moons?", "And the weather on Mars?", "What about volcanoes?"):
+        answer = quoting.ask(question, history=before)
+        assert answer.outcome is not Outcome.ANSWERED, answer.text
 
 
 def test_the_trace_says_how_it_came_about(rooms: Rooms) -> None:
