@@ -129,7 +129,7 @@ def search(
             where = assistant.document(hit.passage.source.id).where(hit.passage.span)
             ranks = ", ".join(f"{name} {rank}" for name, rank in hit.ranks.items())
             print(f"{n}. {hit.passage.source.title} - {where}  {_dim(f'({hit.score:.2f}; {ranks})')}")
-            print(f"   {_one_line(hit.passage.text, 300)}\n")
+            print(f"   {_one_line(_from_match(hit.passage.text, words), 300)}\n")
 
 
 @app.command()
@@ -365,6 +365,15 @@ def _marked(citation: Citation) -> str:
         return citation.quote
     a = citation.answer.shift(-citation.span.start)
     return f"{citation.quote[: a.start]}\x1b[1m{a.of(citation.quote)}\x1b[22m{citation.quote[a.end :]}"
+
+
+def _from_match(text: str, words: str) -> str:
+    """The text from its first sentence that holds a word that was looked for; all of it if none does."""
+    from rag.text import sentences, terms
+
+    wanted = set(terms(words))
+    start = next((s.start for s in sentences(text) if wanted & set(terms(s.of(text)))), 0)
+    return ("… " if start else "") + text[start:]
 
 
 def _one_line(text: str, most: int) -> str:
