@@ -62,7 +62,7 @@ def torch() -> None:
     pinned = next(
         line.split(";")[0].strip()
         for line in (ROOT / "constraints.txt").read_text().splitlines()
-        if line.startswith("torch==") and ("darwin" in line) == (sys.platform == "darwin")
+        if line.startswith("torch==") and ('== "darwin"' in line) == (sys.platform == "darwin")
     )
     command = [str(BIN / "python"), "-m", "pip", "install", "--quiet", "-c", "constraints.txt", pinned]
     if run(command) != 0:
