@@ -89,8 +89,12 @@ def why(log: str) -> str:
     for sign, reason in (
         ("No space left on device", ": the disk is full, make room"),
         ("NewConnectionError", ": there is no network, or no package index behind it"),
+        ("Failed to establish a new connection", ": there is no network, or no package index behind it"),
+        ("Could not fetch URL", ": there is no network, or no package index behind it"),
         ("Temporary failure in name resolution", ": there is no network, or no package index behind it"),
         ("Failed building wheel for llama-cpp-python", ": llama.cpp did not compile, check that cc and c++ work"),
+        ("ResolutionImpossible", ": the package index cannot be reached or does not hold it, check the network"),
+        ("No matching distribution", ": the package index cannot be reached or does not hold it, check the network"),
         ("ensurepip", ": Python's venv module is incomplete, apt install python3-venv"),
     ):
         if sign in log:
