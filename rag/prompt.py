@@ -2,8 +2,9 @@
 
 Two ways to ask. A small model (SmolLM2-135M) forgets and invents, so it is only asked to *word* the short answer that
 the reader found, in one sentence, after two examples. A larger one is asked for prose from several numbered sentences.
-Measured on 25 questions of squad1-train with SmolLM2-135M: drafts that say the answer, prose from two sentences 48 %,
-from one 76 %, wording with two examples 85 %, with four 70 %; without examples 95 %, but as "The answer is: X".
+Tried on a few questions of squad1-train with SmolLM2-135M and the gold answer, so a hint and no more: drafts that say
+the answer, of 40: prose from one sentence 68 %, wording with two examples 93 %; of 20: wording with four examples 70 %,
+without examples 95 %, but as "The answer is: X"; of 25: prose from two sentences 48 %.
 
 Content is data: it is put between the control tokens by the LLM's own template and can never become one.
 """
