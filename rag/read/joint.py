@@ -3,8 +3,8 @@
 They err differently. The trained reader knows what kind of thing is asked for; the other one how near a sentence is in
 meaning and how much of the question's weight it holds. On 300 questions of squad2-calibration, full retrieval, the
 first sentence held the answer in 84 % of cases by the trained reader alone, 81 % by the other, 88 % by the plain sum of
-both (seen once, by hand, on the questions that the sum was chosen on; `python -m rag.evals.calibrate` measures the joint
-reader by halves).
+both (seen once, by hand, on the questions that the sum was chosen on; `python -m rag.evals.calibrate` measures the
+joint reader by halves).
 """
 
 from __future__ import annotations
