@@ -49,7 +49,7 @@ from rag.weigh import ranked
 SUPPORTED, PARTIAL = 0.8, 0.55
 """Scores of the judge from which a claim counts as supported, and as partly (`python -m rag.evals.judge`)."""
 _ALSO = 0.5  # share of the best one's support from which a further sentence is quoted beside it
-_UNFINISHED = re.compile(r"[.!?…。！？][\"'”’)\]]*$")
+_FINISHED = re.compile(r"[.!?…。！？][\"'”’)\]]*$")
 _LEADING = re.compile(r"^\s*(?:(?:[-*•]|\d{1,2}[.)]|\[\d+\]|(?:Answer|A):)\s*)+")
 
 
@@ -284,7 +284,7 @@ def _whole_sentences(text: str) -> tuple[list[str], str]:
 
 def _last(pending: str, notes: _Notes) -> Iterator[str]:
     words = _LEADING.sub("", pending).strip()
-    if words and _UNFINISHED.search(words):
+    if words and _FINISHED.search(words):
         yield words
     elif words:
         notes.withheld.append((words, "the model did not finish it"))
