@@ -1,16 +1,23 @@
-"""PDF: the text of each page, with the page it stands on."""
+"""PDF: the text of each page, with the page it stands on and the sections that its bookmarks open."""
 
 from __future__ import annotations
 
+import re
+from typing import Any
+
 from rag.errors import DocumentError
-from rag.load import Parsed, clean
-from rag.types import Mark, Span
+from rag.load.draft import Draft, Parsed, iso_day, sections
+from rag.load.ink import seen
+from rag.types import Mark
 
 MAX_PAGES = 20_000
+ANEW = "open it in a viewer and save it anew"
+_MAX_BOOKMARKS = 10_000
+_HYPHEN = re.compile("[\x02\ufffe](?:\r\n)?")  # what the library has for a hyphen at a line's end: the word goes on
 
 
 def parse(data: bytes) -> Parsed:
-    """Page texts, parted by a blank line, each marked 'p. N'. Raises DocumentError: encrypted, damaged, too long."""
+    """Page texts, parted by a blank line, each marked 'p. N'. Raises DocumentError: locked, damaged, too long."""
     import pypdfium2
 
     try:
@@ -19,30 +26,76 @@ def parse(data: bytes) -> Parsed:
         locked = "password" in str(e).lower()
         raise DocumentError(
             "it is locked with a password" if locked else f"it is no readable PDF: {e}",
-            "save a copy without the password" if locked else "open it in a viewer and save it anew",
+            "save a copy without the password" if locked else ANEW,
         ) from e
     try:
-        if len(pdf) > MAX_PAGES:
-            raise DocumentError(f"it has {len(pdf):,} pages, over {MAX_PAGES:,}", "split it")
-        title = str(pdf.get_metadata_dict().get("Title", ""))
-        pages = [_page_text(pdf, number) for number in range(len(pdf))]
+        return _read(pdf)
     finally:
         pdf.close()
-    return (title, *_joined(pages))
 
 
-def _page_text(pdf: object, number: int) -> str:
-    page = pdf[number]  # type: ignore[index]
-    # U+FFFE stands for a hyphen at a line's end: the word goes on in the next line
-    return clean(page.get_textpage().get_text_bounded().replace("\ufffe\r\n", "").replace("\ufffe", "")).strip()
+def _read(pdf: Any) -> Parsed:
+    import pypdfium2
+
+    if len(pdf) > MAX_PAGES:
+        raise DocumentError(f"it has {len(pdf):,} pages, over {MAX_PAGES:,}", "split it")
+    draft, blank, broken = Draft(), 0, 0
+    for number in range(len(pdf)):
+        try:
+            text = _page_text(pdf, number, draft)
+        except pypdfium2.PdfiumError:
+            broken += 1
+            continue
+        blank += not text.strip()
+        with draft.within("page", f"p. {number + 1}"):
+            draft.say(text)
+    if broken == len(pdf):
+        raise DocumentError("none of its pages can be read", ANEW)
+    if broken:
+        draft.notes.append(f"{broken} of {len(pdf)} pages cannot be read: {ANEW}")
+    if 0 < blank < len(pdf):
+        draft.notes.append(f"{blank} of {len(pdf)} pages hold no text: if they are scans, run it through OCR first")
+    about = pdf.get_metadata_dict()
+    parsed = draft.done(str(about.get("Title", "")), iso_day(str(about.get("CreationDate", ""))))
+    marks = (*parsed.marks, *_bookmarked(pdf, parsed))
+    return Parsed(parsed.title, parsed.text, marks, parsed.date, parsed.dropped, parsed.notes)
 
 
-def _joined(pages: list[str]) -> tuple[str, tuple[Mark, ...]]:
-    marks: list[Mark] = []
-    end = 0
-    for number, page in enumerate(pages, start=1):
-        if page:
-            start = end + 2 if marks else 0  # a blank line between pages
-            end = start + len(page)
-            marks.append(Mark(Span(start, end), "page", f"p. {number}"))
-    return "\n\n".join(page for page in pages if page), tuple(marks)
+def _page_text(pdf: Any, number: int, draft: Draft) -> str:
+    page = pdf[number]
+    text = page.get_textpage()
+    inked = seen(page, text)
+    if inked is not None:
+        draft.dropped["characters of hidden text"] += inked[1]
+    words = str(text.get_text_bounded() if inked is None else inked[0])
+    text.close()
+    page.close()  # else a long file holds all its pages at once
+    return _HYPHEN.sub("", words).strip()
+
+
+def _bookmarked(pdf: Any, parsed: Parsed) -> tuple[Mark, ...]:
+    """The bookmarks as sections: from the line of the page that says the same, else from the head of the page."""
+    pages = {mark.label: mark.span for mark in parsed.marks}
+    headings = []
+    for count, bookmark in enumerate(pdf.get_toc(max_depth=6)):
+        if count >= _MAX_BOOKMARKS:
+            break
+        target = bookmark.get_dest()
+        page = (
+            pages.get(f"p. {target.get_index() + 1}") if target is not None and target.get_index() is not None else None
+        )
+        label = " ".join(bookmark.get_title().split())
+        if page is not None and label:
+            headings.append((_line_of(page.of(parsed.text), label, page.start), bookmark.level + 1, label))
+    return sections(sorted(headings, key=lambda h: h[0]), len(parsed.text))
+
+
+def _line_of(page: str, label: str, at: int) -> int:
+    """Where on the page the line stands that says `label`; `at`, the page's own place, if none does."""
+    wanted = "".join(label.split()).casefold()
+    for line in page.split("\n"):
+        said = "".join(line.split()).casefold()
+        if said.endswith(wanted) and len(said) <= len(wanted) + 8:  # 'Refunds' names '3.2 Refunds' as well
+            return at
+        at += len(line) + 1
+    return at - len(page) - 1
