@@ -8,13 +8,18 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import secrets
+import shutil
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
-__all__ = ["TMP", "Lock", "is_locked", "sha256_of", "sync_folder", "write_atomically"]
+__all__ = ["TMP", "Lock", "is_locked", "kept", "safe_name", "sha256_of", "sync_folder", "write_atomically", "writing"]
 
+_UNSAFE = re.compile(r"[^\w .()+,&-]+")
 TMP = "tmp-"
 """How the name of an unfinished file begins. Whoever holds the folder's lock may delete such files."""
 
@@ -25,8 +30,10 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def write_atomically(path: Path, data: bytes | memoryview) -> None:
-    """Make `data` the content of `path`: after a crash or a full disk the old file stands, or the new one, whole.
+@contextmanager
+def writing(path: Path) -> Iterator[BinaryIO]:
+    """What is written in this block becomes the content of `path`: after a crash or a full disk the old file stands, or
+    the new one, whole.
 
     Write beside it, fsync, rename, fsync the folder: in that order, or a power cut keeps the name and loses the bytes.
     Raises OSError, and then leaves nothing behind.
@@ -34,7 +41,7 @@ def write_atomically(path: Path, data: bytes | memoryview) -> None:
     tmp = path.with_name(f"{TMP}{secrets.token_hex(8)}")
     try:
         with tmp.open("xb") as file:
-            file.write(data)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         tmp.replace(path)
@@ -43,6 +50,44 @@ def write_atomically(path: Path, data: bytes | memoryview) -> None:
             tmp.unlink()
         raise
     sync_folder(path.parent)
+
+
+def write_atomically(path: Path, data: bytes | memoryview) -> None:
+    """`writing` for bytes that are at hand."""
+    with writing(path) as file:
+        file.write(data)
+
+
+def kept(file: BinaryIO, name: str, folder: Path) -> Path:
+    """Where the bytes of an uploaded file lie now: `folder`/<sha256>/<name>. The same bytes under the same name always
+    land in the same place, whole or not at all, and a hostile name can do nothing."""
+    digest = hashlib.sha256()
+    file.seek(0)
+    while piece := file.read(1 << 20):
+        digest.update(piece)
+    place = folder / digest.hexdigest() / safe_name(name)
+    if not place.exists():
+        place.parent.mkdir(parents=True, exist_ok=True)
+        tmp = place.with_name(f"{TMP}{secrets.token_hex(8)}")
+        file.seek(0)
+        try:
+            with tmp.open("xb") as copy:
+                shutil.copyfileobj(file, copy)
+            tmp.replace(place)
+        finally:
+            tmp.unlink(missing_ok=True)
+    return place
+
+
+def safe_name(name: str) -> str:
+    """A file name without surprises (letters, digits and a few signs), its suffix kept.
+
+    >>> safe_name("../../<img onerror>.txt")
+    'img onerror.txt'
+    """
+    path = Path(name)
+    stem, suffix = (_UNSAFE.sub("", part) for part in (path.stem, path.suffix))
+    return (stem.strip(" .")[:80] or "document") + suffix[:10]
 
 
 def sync_folder(folder: Path) -> None:

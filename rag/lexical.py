@@ -9,12 +9,16 @@ Nothing that a person types is ever FTS syntax: a query is cut into words first 
 
 from __future__ import annotations
 
-import json
 import re
 import sqlite3
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise, zip_longest
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ids = NDArray[np.int64]
 
 __all__ = [
     "SCHEMA",
@@ -121,11 +125,13 @@ def phrase(term: str) -> str:
     return f'"{" ".join(words)}"' if words else ""
 
 
-def frequency(con: sqlite3.Connection, term: str) -> int:
-    """How many passages hold this quoted phrase."""
+def frequency(con: sqlite3.Connection, term: str, among: Ids | Sequence[int] | None = None) -> int:
+    """How many passages hold this quoted phrase; with `among`, of these ids."""
     if not term:
         return 0
-    count: int = con.execute("SELECT count(*) FROM words WHERE words MATCH ?", (term,)).fetchone()[0]
+    only, values = _only(among)
+    sql = f"SELECT count(*) FROM words WHERE words MATCH ? {only}"
+    count: int = con.execute(sql, (term, *values)).fetchone()[0]
     return count
 
 
@@ -141,17 +147,29 @@ def rarer(terms: Sequence[str], passages: int, frequency: Callable[[str], int]) 
 
 
 def search(
-    con: sqlite3.Connection, terms: Sequence[str], k: int, among: Sequence[int] | None = None
+    con: sqlite3.Connection, terms: Sequence[str], k: int, among: Ids | Sequence[int] | None = None
 ) -> list[tuple[int, float]]:
     """The k best (id, BM25) for any of these quoted terms, higher is better, ties by id; with `among`, of these ids."""
     if not terms or k < 1:
         return []
-    # the + keeps SQLite from running the whole match once for every id of the list
-    only = "" if among is None else "AND +rowid IN (SELECT value FROM json_each(?))"
+    only, values = _only(among)
     sql = f"""SELECT rowid, -bm25(words, 1.0, {HEADING_WEIGHT}) AS score FROM words
               WHERE words MATCH ? {only} ORDER BY score DESC, rowid LIMIT ?"""
-    limits = [k] if among is None else [json.dumps([int(i) for i in among]), k]
-    return con.execute(sql, [" OR ".join(terms), *limits]).fetchall()
+    return con.execute(sql, (" OR ".join(terms), *values, k)).fetchall()
+
+
+def _only(among: Ids | Sequence[int] | None) -> tuple[str, tuple[int | bytes, ...]]:
+    """The condition that a row is one of these, with its values. FTS5 passes over what lies outside the range; inside
+    it each id has a byte to be looked up in, which costs a match less than any list does."""
+    if among is None:
+        return "", ()
+    ids = np.asarray(among, np.int64)
+    if not len(ids):
+        return "AND FALSE", ()
+    first, last = int(ids.min()), int(ids.max())
+    chosen = np.zeros(last - first + 1, np.uint8)
+    chosen[ids - first] = 1
+    return "AND rowid BETWEEN ? AND ? AND substr(?, rowid - ? + 1, 1) = x'01'", (first, last, chosen.tobytes(), first)
 
 
 def _folded(rows: Iterable[tuple[int, str, str]]) -> Iterable[tuple[int, str, str]]:

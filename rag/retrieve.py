@@ -7,12 +7,13 @@ one before it, both are searched with, and the query that was used is returned t
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from types import MappingProxyType
 
 from rag.config import RetrieveConfig
 from rag.embed import Embedder
 from rag.errors import QuestionError
+from rag.filters import Filter
 from rag.fuse import fuse_scores
 from rag.index import Index
 from rag.text import terms
@@ -61,17 +62,17 @@ class Retriever:
     def __init__(self, index: Index, embedder: Embedder, config: RetrieveConfig) -> None:
         self._index, self._embedder, self._config = index, embedder, config
 
-    def retrieve(self, query: str, k: int | None = None, sources: Collection[str] | None = None) -> tuple[Hit, ...]:
-        """The best `k` passages, best first, each with its rank by each retriever. `sources`: ids to look in."""
+    def retrieve(self, query: str, k: int | None = None, where: Filter | None = None) -> tuple[Hit, ...]:
+        """The best `k` passages that pass the filter, best first, each with its rank by each retriever."""
         wanted = self._config.k if k is None else k
         depth = max(self._config.depth, wanted)
         vector = self._embedder.questions([self._within_window(query)])
         dense = self._config.dense_weight
         with self._index.reading():  # one moment: no id may vanish between finding and fetching
-            ids, cosines = self._index.dense(vector, depth, sources)
+            ids, cosines = self._index.dense(vector, depth, where)
             rankings = {
                 "dense": [(int(i), float(c)) for i, c in zip(ids[0], cosines[0], strict=True)],
-                "lexical": self._index.lexical(query, depth, sources),
+                "lexical": self._index.lexical(query, depth, where),
             }
             fused = fuse_scores(rankings, {"dense": dense, "lexical": 1 - dense})[:wanted]
             passages = self._index.passages([i for i, _ in fused])

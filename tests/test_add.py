@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -112,3 +115,122 @@ def test_progress_counts_every_file(index: Index, embedder: Counting, folder: Pa
     told: list[Progress] = []
     Adder(index, embedder, 64).add([folder], told.append)
     assert [(p.done, p.total) for p in told] == [(0, 2), (1, 2), (2, 2)]
+
+
+def test_a_moved_file_and_a_copy_keep_their_vectors(index: Index, embedder: Counting, folder: Path) -> None:
+    adder = Adder(index, embedder, 64)
+    adder.add([folder])
+    embedder.seen.clear()
+    (folder / "sub").mkdir()
+    (folder / "b.txt").rename(folder / "sub" / "c.txt")
+    (folder / "copy.txt").write_text((folder / "a.txt").read_text() + "\n\n" + "Something new here. " * 12)
+    report = adder.add([folder], mirror=True)
+    assert [Path(uri).name for uri in report.removed] == ["b.txt"]
+    assert len(report.added) == 2
+    assert all("Something new" in text for text in embedder.seen)
+    assert index.check().ok
+
+
+def test_the_same_text_twice_in_one_document_is_embedded_once(index: Index, embedder: Counting, tmp_path: Path) -> None:
+    (tmp_path / "twice.txt").write_text("\n\n".join(["The same words again and again. " * 9] * 3))
+    Adder(index, embedder, 64).add([tmp_path / "twice.txt"])
+    assert len(index) == 3
+    assert len(embedder.seen) < 3
+
+
+def test_what_was_acknowledged_before_a_stop_is_not_done_again(index: Index, embedder: Counting, folder: Path) -> None:
+    for n in range(6):
+        (folder / f"n{n}.txt").write_text(f"Number {n}.")
+    adder = Adder(index, embedder, 64)
+
+    def stop_at_five(progress: Progress) -> None:
+        if progress.done == 5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        adder.add([folder], stop_at_five)
+    assert len(index.sources()) == 5
+    embedder.seen.clear()
+    report = adder.add([folder])
+    assert (len(report.unchanged), len(report.added)) == (5, 3)
+    assert len(embedder.seen) == 3
+
+
+def test_files_that_cannot_be_read_are_told_with_reasons_and_stop_nothing(
+    index: Index, embedder: Counting, folder: Path
+) -> None:
+    (folder / "aa.txt").write_bytes(b"")
+    (folder / "ab.pdf").write_bytes(b"no pdf at all")
+    os.mkfifo(folder / "ac.txt")
+    report = Adder(index, embedder, 64).add([folder, folder / "missing.txt"])
+    assert {Path(uri).name for uri, _ in report.refused} == {"aa.txt", "ab.pdf", "ac.txt", "missing.txt"}
+    assert all(reason for _, reason in report.refused)
+    assert len(report.added) == 2
+    assert set(report.steps) >= {"look", "read", "parse", "split", "embed", "store"}
+    assert sum(report.steps.values()) <= report.seconds
+
+
+def test_excludes_hold_for_folders_and_mirror_takes_out_what_they_exclude_now(
+    index: Index, embedder: Counting, folder: Path
+) -> None:
+    adder = Adder(index, embedder, 64)
+    adder.add([folder])
+    assert [Path(u).name for u in adder.add([folder], mirror=True, exclude=["a.*"]).removed] == ["a.txt"]
+    assert len(adder.add([folder / "a.txt"], exclude=["a.*"]).added) == 1
+
+
+def test_an_empty_folder_removes_nothing(index: Index, embedder: Counting, folder: Path) -> None:
+    """It may be the place of a disk that is away."""
+    adder = Adder(index, embedder, 64)
+    adder.add([folder])
+    for file in folder.iterdir():
+        file.unlink()
+    assert adder.add([folder], mirror=True).removed == ()
+    folder.rmdir()
+    assert adder.add([folder], mirror=True).removed == ()
+    assert len(index.sources()) == 2
+
+
+def test_what_is_out_of_reach_is_not_gone(
+    index: Index, embedder: Counting, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that does not answer lists nothing: that is no reason to forget what it holds."""
+    (folder / "s ü").mkdir()
+    (folder / "s ü" / "c.txt").write_text("Gamma.")
+    adder = Adder(index, embedder, 64)
+    adder.add([folder])
+    real = os.lstat
+
+    def lstat(path: Any) -> os.stat_result:
+        if "s ü" in os.fsdecode(path):
+            raise OSError(5, "Input/output error")
+        return real(path)
+
+    shutil.rmtree(folder / "s ü")
+    (folder / "a.txt").unlink()
+    monkeypatch.setattr("rag.add.os.lstat", lstat)
+    assert [Path(u).name for u in adder.add([folder], mirror=True).removed] == ["a.txt"]
+    monkeypatch.undo()
+    assert [Path(u).name for u in adder.add([folder], mirror=True).removed] == ["c.txt"]
+
+
+def test_a_file_goes_into_the_collection_that_is_named_and_stays_there(
+    index: Index, embedder: Counting, folder: Path
+) -> None:
+    adder = Adder(index, embedder, 64)
+    adder.add([folder], collection="work")
+    adder.add([folder / "a.txt"], collection="home")
+    (folder / "a.txt").write_text("Alpha is changed.")
+    adder.add([folder])
+    assert {row.source.title: row.collection for row in index.sources()} == {"a.txt": "home", "b.txt": "work"}
+
+
+def test_a_document_is_dated_by_its_file_unless_it_names_a_day(index: Index, embedder: Counting, folder: Path) -> None:
+    (folder / "page.html").write_text(
+        '<html><head><meta property="article:published_time" content="2019-05-06"></head><body>Words.</body></html>'
+    )
+    for file in folder.iterdir():
+        os.utime(file, (86_400 * 400, 86_400 * 400 + 43_200))
+    Adder(index, embedder, 64).add([folder])
+    dates = {row.source.uri.rpartition("/")[2]: row.dated for row in index.sources()}
+    assert dates == {"a.txt": "1971-02-05", "b.txt": "1971-02-05", "page.html": "2019-05-06"}

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from rag.errors import IndexBusy, IndexDamaged, IndexError_, IndexMismatch, IndexMissing
+from rag.filters import Filter
 from rag.index import Index, SourceRow, rows, snapshot
 from rag.types import Document, Mark, Passage, Source, Span
 from rag.vectors.exact import ExactIndex
@@ -64,7 +65,7 @@ def test_what_is_put_is_found_by_meaning_by_word_and_by_name(index: Index) -> No
     assert index.document(document.source.id) == document
     row = index.find(document.source.id)
     assert row is not None
-    assert row == SourceRow(document.source, "abc", "1:2", 2, len(document.text), row.added)
+    assert row == SourceRow(document.source, "abc", "1:2", 2, len(document.text), row.added, row.dated)
     assert index.sources() == [row]
     assert len(index) == 2
 
@@ -144,23 +145,23 @@ def test_search_in_some_sources_sees_these_only(index: Index) -> None:
     for one in several(12):
         index.put(*one)
     chosen = {one[0].source.id for one in several(12)[4:7]} | {"unknown"}
-    ids, _ = index.dense(several(1)[0][2], 100, chosen)
+    ids, _ = index.dense(several(1)[0][2], 100, Filter(sources=tuple(chosen)))
     assert {p.source.id for p in index.passages(ids[0].tolist())} == chosen - {"unknown"}
     assert ids.shape == (1, sum(len(one[1]) for one in several(12)[4:7]))
-    found = index.passages([id for id, _ in index.lexical("passage", 100, chosen)])
+    found = index.passages([id for id, _ in index.lexical("passage", 100, Filter(sources=tuple(chosen)))])
     assert {p.source.id for p in found} == chosen - {"unknown"}
-    assert index.dense(several(1)[0][2], 5, [])[0].shape == (1, 0)
-    assert index.lexical("passage", 5, []) == []
+    assert index.dense(several(1)[0][2], 5, Filter(sources=()))[0].shape == (1, 0)
+    assert index.lexical("passage", 5, Filter(sources=())) == []
 
 
 def test_unchanged_passages_of_a_changed_document_keep_their_vectors(index: Index) -> None:
     old = made("a", ["one", "two", "three"])
     index.put(*old)
-    known = index.vectors_of(old[0].source.id)
     new = made("a", ["two", "four", "three"])
+    known = index.vectors_of([index.key(p) for p in new[1]])
     assert [index.key(p) in known for p in new[1]] == [True, False, True]
     assert np.array_equal(known[index.key(new[1][0])], old[2][1])
-    assert index.vectors_of("unknown") == {}
+    assert index.vectors_of([]) == {}
 
 
 def test_a_heading_is_part_of_what_was_embedded() -> None:
@@ -191,7 +192,6 @@ def test_a_document_without_passages_is_kept_and_found_by_name_only(index: Index
     index.put(document, [], np.empty((0, DIM), np.float32))
     assert index.document(document.source.id) == document
     assert index.dense(np.ones((1, DIM), np.float32), 3)[0].shape == (1, 0)
-    assert index.vectors_of(document.source.id) == {}
     assert index.check().ok
 
 
@@ -214,18 +214,18 @@ def test_what_does_not_belong_together_is_refused_and_changes_nothing(index: Ind
     assert len(index) == 0
 
 
-def test_touch_notes_the_new_time_and_leaves_the_content(index: Index) -> None:
+def test_what_is_noted_leaves_the_content(index: Index) -> None:
     one = several(1)[0]
     index.put(*one, digest="d", stat="old")
     before = index.fingerprint
-    index.touch(one[0].source.id, "new")
+    index.note(one[0].source.id, stat="new")
     row = index.find(one[0].source.id)
     assert row is not None
     assert (row.digest, row.stat) == ("d", "new")
     assert index.fingerprint == before
     assert index.dense(one[2], 1)[0].tolist() == [[1]]
     with pytest.raises(KeyError):
-        index.touch("unknown", "new")
+        index.note("unknown", stat="new")
 
 
 def test_the_fingerprint_changes_with_anything_stored_and_with_the_maker(tmp_path: Path) -> None:
@@ -501,6 +501,10 @@ DAMAGE = {
     "a text": "UPDATE documents SET text = replace(CAST(text AS TEXT), 'paper7', 'paper8') WHERE id = 8",
     "a date": "UPDATE documents SET added = added + 1 WHERE id = 8",
     "a time of change": "UPDATE documents SET stat = x'00' WHERE id = 8",
+    "a day": "UPDATE documents SET dated = CAST('2001-01-01' AS BLOB) WHERE id = 8",
+    "a collection": "UPDATE documents SET collection = CAST('other' AS BLOB) WHERE id = 8",
+    "a media type": "UPDATE documents SET media = CAST('text/html' AS BLOB) WHERE id = 8",
+    "a key": "UPDATE passages SET key = key + 1 WHERE id = 9",
     "a length": "UPDATE documents SET characters = characters + 1 WHERE id = 8",
     "a title": "UPDATE documents SET about = replace(CAST(about AS TEXT), 'd7', 'd8') WHERE id = 8",
     "a span": "UPDATE passages SET start = start + 1 WHERE id = 9",
@@ -510,7 +514,7 @@ DAMAGE = {
     "a missing passage": "DELETE FROM passages WHERE id = 9",
     "a missing vector": "DELETE FROM vectors WHERE id = 9",
     "a missing document": "DELETE FROM documents WHERE id = 8",
-    "a second copy": 'INSERT INTO passages SELECT 1000, document, start, "end", hash FROM passages WHERE id = 9',
+    "a second copy": 'INSERT INTO passages SELECT 1000, document, start, "end", key, hash FROM passages WHERE id = 9',
 }
 
 

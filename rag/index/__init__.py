@@ -2,7 +2,8 @@
 
 SQLite is the only truth; the inverted index and the FAISS snapshot are derived from it and made again when they do not
 hold. One document is one transaction, acknowledged when it is on the disk. The floors inside: `rows` (how things lie in
-the database), `store` (one folder, one writer, many readers), `snapshot`, `check`, `opening`; then `Index`, the door.
+the database), `store` (one folder, one writer, many readers), `work` (what a change does), `chosen` (filters),
+`snapshot`, `check`, `migrate`, `generation`, `opening`; then `Index`, the door.
 
 A search while another thread adds is safe and sees one moment: before the document or after it, never half of it.
 """
@@ -14,40 +15,43 @@ import sqlite3
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
 from typing import Self
 
 import numpy as np
 
 from rag import lexical
-from rag.errors import IndexError_
+from rag.errors import IndexDamaged, IndexError_
 from rag.files import Lock
-from rag.index import check, opening, rows, snapshot
+from rag.filters import Filter
+from rag.index import check, opening, rows, snapshot, work
 from rag.index.check import CheckReport
-from rag.index.opening import Maker
-from rag.index.rows import SourceRow, text_key
+from rag.index.chosen import ids_of
+from rag.index.opening import Make, Maker
+from rag.index.rows import DEFAULT, SourceRow, text_key
 from rag.index.store import Store
+from rag.index.work import Change
 from rag.types import Document, Passage
 from rag.vectors import Cosines, Ids, Vectors
 from rag.vectors.rows import unit
 
-__all__ = ["CheckReport", "Index", "SourceRow", "text_key"]
+__all__ = ["DEFAULT", "CheckReport", "CollectionRow", "Index", "SourceRow", "text_key"]
 
 CACHED_DOCUMENTS = 64
 CACHED_CHARACTERS = 32_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class _Change:
-    """What one transaction did, for those who keep a copy."""
+class CollectionRow:
+    """A named set of documents of the index. A collection is there as long as a document is in it."""
 
-    seq: int
-    top: int
-    added: range
-    gone: range | None
+    name: str
+    documents: int
+    passages: int
 
 
 class Index:
@@ -82,6 +86,24 @@ class Index:
         """
         return opening.mend(Path(folder), Maker(embedder, dim, rules))
 
+    @staticmethod
+    def remake(
+        folder: Path,
+        *,
+        embedder: str,
+        dim: int,
+        rules: str = "",
+        make: Make,
+        progress: Callable[[int, int], None] = lambda done, all_: None,
+    ) -> int:
+        """Make the index in `folder` anew for another embedder or other rules, from its own texts; how many documents
+        were made now, 0 if it is so already.
+
+        Readers have the old index until the new one is whole, and must open it again then. May be stopped at any time
+        and called again. `progress`: documents done, of all. Raises what `open` raises, but IndexMismatch.
+        """
+        return opening.remade(Path(folder), Maker(embedder, dim, rules), make, progress)
+
     def __len__(self) -> int:
         """Passages."""
         with self._store.reading() as con:
@@ -93,6 +115,11 @@ class Index:
         return text_key(passage)
 
     @property
+    def writable(self) -> bool:
+        """True if it was opened for writing."""
+        return self._store.write
+
+    @property
     def fingerprint(self) -> str:
         """16 hex digits that change with the embedder, the rules, or anything stored."""
         with self._store.reading() as con:
@@ -100,13 +127,23 @@ class Index:
         return rows.digest_of(rows.raw(self.embedder), rows.raw(self.rules), meta.content).hex()[:16]
 
     def put(
-        self, document: Document, passages: Sequence[Passage], vectors: Vectors, *, digest: str = "", stat: str = ""
+        self,
+        document: Document,
+        passages: Sequence[Passage],
+        vectors: Vectors,
+        *,
+        digest: str = "",
+        stat: str = "",
+        dated: str = "",
+        collection: str | None = None,
     ) -> bool:
         """Store a document whole, in place of an earlier version of its source; True if there was one.
 
         `vectors`: float32 (len(passages), dim). `digest`: sha256 of the original bytes; `stat`: what the caller wants
-        to compare before reading them again. When this returns, the document is on the disk. Raises ValueError if a
-        passage was not cut from the document or a vector is not one; IndexError_, with nothing changed, if the disk
+        to compare before reading them again; `dated`: the day that filters go by, if the
+        document gives itself none; today if that is unknown too;
+        `collection`: None keeps the one it is in. When this returns, the document is on the disk. Raises ValueError if
+        a passage was not cut from the document or a vector is not one; IndexError_, with nothing changed, if the disk
         refuses.
         """
         vectors = np.ascontiguousarray(vectors, np.float32)
@@ -115,36 +152,58 @@ class Index:
         for passage in passages:
             if passage != Passage.cut(document, passage.span):
                 raise ValueError(f"the passage at {passage.span} was not cut from {document.source.uri!r}")
-        row = SourceRow(document.source, digest, stat, len(passages), len(document.text), time.time())
+        now = time.time()
+        day = document.source.date or dated or date.fromtimestamp(now).isoformat()
+        row = SourceRow(document.source, digest, stat, len(passages), len(document.text), now, day)
+        change = self._store.change(
+            lambda con: work.put(con, document, passages, vectors, row, collection),
+            lambda change: self._publish(change, vectors),
+        )
+        return bool(change.gone)
 
-        def work(con: sqlite3.Connection) -> _Change:
-            before = rows.meta(con)
-            gone, lost = _take_out(con, before, document.source.id)
-            first = before.top + 1
-            gained = rows.insert(con, document, passages, vectors, first, row)
-            return _count(con, before, range(first, first + len(passages)), gone, gained - lost)
+    def remove(self, *source_ids: str) -> bool:
+        """Forget these sources, all in one moment; False if none of them is known.
 
-        change = self._store.change(work, lambda change: self._publish(change, vectors))
-        return change.gone is not None
-
-    def remove(self, source_id: str) -> bool:
-        """Forget a source; False if it is unknown. Raises IndexError_, with nothing changed, if the disk refuses."""
-        if self.find(source_id) is None:
+        Raises IndexError_, with nothing changed, if the disk refuses.
+        """
+        if not any(self.find(source_id) for source_id in source_ids):
             return False
-
-        def work(con: sqlite3.Connection) -> _Change:
-            before = rows.meta(con)
-            gone, lost = _take_out(con, before, source_id)
-            return _count(con, before, range(0), gone, -lost)
-
         none = np.empty((0, self.dim), np.float32)
-        return self._store.change(work, lambda change: self._publish(change, none)).gone is not None
+        change = self._store.change(
+            lambda con: work.remove(con, source_ids), lambda change: self._publish(change, none)
+        )
+        return bool(change.gone)
 
-    def touch(self, source_id: str, stat: str) -> None:
-        """Note a new `stat` of a source whose bytes are the same. Raises KeyError if it is unknown."""
-        if self.find(source_id) is None:
+    def note(
+        self, source_id: str, *, stat: str | None = None, dated: str | None = None, collection: str | None = None
+    ) -> None:
+        """Note something new of a source whose bytes are the same. Raises KeyError if it is unknown."""
+        if (row := self.find(source_id)) is None:
             raise KeyError(source_id)
-        self._store.change(lambda con: rows.touch(con, source_id, stat), lambda _: None)
+        told = replace(
+            row,
+            stat=row.stat if stat is None else stat,
+            dated=row.source.date or (row.dated if dated is None else dated),
+            collection=row.collection if collection is None else collection,
+        )
+        self._store.change(lambda con: rows.note(con, told), lambda _: None)
+
+    def collections(self) -> list[CollectionRow]:
+        """The named sets of documents, by name."""
+        sql = "SELECT collection, count(*), sum(passages) FROM documents GROUP BY collection ORDER BY collection"
+        with self._store.reading() as con:
+            return [CollectionRow(rows.plain(name), documents, sum_) for name, documents, sum_ in con.execute(sql)]
+
+    def rename_collection(self, old: str, new: str) -> int:
+        """Put every document of `old` into `new`, which may be there already; how many went."""
+
+        def rename(con: sqlite3.Connection) -> int:
+            found = [row for row in rows.source_rows(con) if row.collection == old]
+            for row in found:
+                rows.note(con, replace(row, collection=new))
+            return len(found)
+
+        return self._store.change(rename, lambda _: None)
 
     def sources(self) -> list[SourceRow]:
         """All documents, by uri."""
@@ -168,15 +227,23 @@ class Index:
         with self._store.reading() as con:
             return [rows.cut(con, self._stored(con, rows.document_of(con, int(id))), int(id)) for id in ids]
 
-    def vectors_of(self, source_id: str) -> dict[str, Vectors]:
-        """Vectors of a source's passages by `key`, each (dim,): what need not be embedded again. {} if unknown."""
+    def vectors_of(self, keys: Sequence[str]) -> dict[str, Vectors]:
+        """Vectors (dim,) by `key`, from whichever document says the same: what need not be embedded again."""
+        known = {}
         with self._store.reading() as con:
-            if (owner := rows.owner(con, source_id)) is None:
-                return {}
-            stored, ids = self._stored(con, owner[0]), owner[1]
-            keys = [text_key(rows.cut(con, stored, id)) for id in ids]
-            parts = [part for _, part in rows.vectors(con, self.dim, after=ids.start - 1, until=ids.stop - 1)]
-        return dict(zip(keys, np.concatenate(parts), strict=True)) if parts else {}
+            for key in dict.fromkeys(keys):
+                with suppress(IndexDamaged):  # then it is embedded again
+                    if (vector := self._vector_of(con, key)) is not None:
+                        known[key] = vector
+        return known
+
+    def _vector_of(self, con: sqlite3.Connection, key: str) -> Vectors | None:
+        for number, id in rows.alike(con, key):
+            if text_key(rows.cut(con, self._stored(con, number), id)) == key:
+                ((_, vectors),) = rows.vectors(con, self.dim, after=id - 1, until=id)
+                vector: Vectors = vectors[0]
+                return vector
+        return None
 
     @contextmanager
     def reading(self) -> Iterator[Self]:
@@ -194,20 +261,24 @@ class Index:
                     return
             self._keep_up()
 
-    def dense(self, vectors: Vectors, k: int, sources: Collection[str] | None = None) -> tuple[Ids, Cosines]:
-        """The k passages nearest to each query (n, dim), in these sources: ids and cosines, each (n, k or fewer)."""
+    def dense(self, vectors: Vectors, k: int, where: Filter | None = None) -> tuple[Ids, Cosines]:
+        """The k passages nearest to each query (n, dim) that pass the filter: ids and cosines, each (n, k or fewer)."""
         with self.reading(), self._store.reading() as con:
             if self._held is None:
                 raise RuntimeError("dense inside another kind of reading")
-            return self._held.vectors.search(vectors, k, _ids_of(con, sources))
+            return self._held.vectors.search(vectors, k, ids_of(con, where))
 
-    def lexical(self, query: str, k: int, sources: Collection[str] | None = None) -> list[tuple[int, float]]:
-        """The k best (id, BM25) for any word of the query, in these sources; higher is better."""
+    def lexical(self, query: str, k: int, where: Filter | None = None) -> list[tuple[int, float]]:
+        """The k best (id, BM25) for any word of the query that pass the filter; higher is better.
+
+        How rare a word is counts over the whole index; whether it is too common to be searched for, over what passes.
+        """
         with self._store.reading() as con:
-            count = self._counter(con)
-            terms = lexical.rarer(lexical.query_terms(query), rows.meta(con).passages, count)
-            among = _ids_of(con, sources)
-            return lexical.search(con, terms, k, None if among is None else among.tolist())
+            among, terms = ids_of(con, where), lexical.query_terms(query)
+            if among is None:
+                return lexical.search(con, lexical.rarer(terms, rows.meta(con).passages, self._counter(con)), k)
+            terms = lexical.rarer(terms, len(among), lambda term: lexical.frequency(con, term, among))
+            return lexical.search(con, terms, k, among)
 
     def idf(self, terms: Sequence[str]) -> list[float]:
         """ln(1 + (N - n + 0.5) / (n + 0.5)) of each term, n of N passages holding it (stemmed, words in a row)."""
@@ -254,14 +325,14 @@ class Index:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _publish(self, change: _Change, vectors: Vectors) -> None:
+    def _publish(self, change: Change, vectors: Vectors) -> None:
         """Follow a change in memory; whatever goes wrong, the rows are there to load again. Called alone."""
         held, self._held = self._held, None
         if held is None or held.seq != change.seq - 1:
             return
         with suppress(Exception):  # the change is on the disk: nothing that happens here may look like its failure
-            if change.gone is not None:
-                held.vectors.remove(change.gone)
+            for gone in change.gone:
+                held.vectors.remove(gone)
             held.vectors.add(change.added, vectors)
             held.seq, held.top = change.seq, change.top
             self._held = held
@@ -309,33 +380,3 @@ class _Counter:
         if phrase not in self.known:
             self.known[phrase] = lexical.frequency(self.con, phrase)
         return self.known[phrase]
-
-
-def _take_out(con: sqlite3.Connection, before: rows.Meta, source_id: str) -> tuple[range | None, int]:
-    """Delete a source if it is there: the ids that went, and their share of the content."""
-    if (owner := rows.owner(con, source_id)) is None:
-        return None, 0
-    number, ids = owner
-    lost = rows.delete(con, number, ids)
-    con.execute("INSERT INTO gone VALUES (?, ?, ?)", (before.seq + 1, ids.start, len(ids)))
-    return ids, lost
-
-
-def _count(con: sqlite3.Connection, before: rows.Meta, added: range, gone: range | None, change: int) -> _Change:
-    """Write the next state of `meta`."""
-    after = _Change(before.seq + 1, before.top + len(added), added, gone)
-    passages = before.passages + len(added) - (0 if gone is None else len(gone))
-    content = rows.summed(before.content, change)
-    con.execute(
-        "UPDATE meta SET seq = ?, top = ?, passages = ?, content = ?", (after.seq, after.top, passages, content)
-    )
-    return after
-
-
-def _ids_of(con: sqlite3.Connection, sources: Collection[str] | None) -> Ids | None:
-    """The passages of these sources, ascending; unknown sources are passed over. None means all."""
-    if sources is None:
-        return None
-    owners = (rows.owner(con, source_id) for source_id in set(sources))
-    ranges = [np.arange(o[1].start, o[1].stop, dtype=np.int64) for o in owners if o is not None]
-    return np.sort(np.concatenate(ranges)) if ranges else np.empty(0, np.int64)

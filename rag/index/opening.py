@@ -7,16 +7,20 @@ the seal says nothing, every row).
 from __future__ import annotations
 
 import sqlite3
-from contextlib import suppress
+from collections.abc import Callable, Sequence
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import NamedTuple
 
 from rag import lexical
 from rag.errors import IndexError_, IndexMismatch
 from rag.files import Lock
-from rag.index import check, rows, snapshot, store
+from rag.index import check, generation, migrate, rows, snapshot, store
 from rag.index.check import CheckReport
 from rag.index.store import Store
+from rag.types import Document, Passage
+from rag.vectors import Vectors
+from rag.vectors.rows import unit
 
 
 class Maker(NamedTuple):
@@ -25,6 +29,10 @@ class Maker(NamedTuple):
     embedder: str
     dim: int
     rules: str
+
+
+Make = Callable[[Document], tuple[Sequence[Passage], Vectors]]
+"""How a document is split, and its passages embedded: float32 (passages, dim), rows of length 1."""
 
 
 def opened(folder: Path, maker: Maker, write: bool) -> tuple[Store, Lock | None]:
@@ -39,6 +47,48 @@ def opened(folder: Path, maker: Maker, write: bool) -> tuple[Store, Lock | None]
         raise IndexError_(f"the index in {folder} cannot be opened: {error}") from error
 
 
+def remade(folder: Path, maker: Maker, make: Make, progress: Callable[[int, int], None]) -> int:
+    """Make the index anew with another embedder or other rules; how many documents were made now.
+
+    The texts are those that are stored. Whoever reads goes on with the old index until the end; a kill costs the
+    document in hand, and the next call goes on after it. 0 if this maker made the index already. Raises as `opened`.
+    """
+    if store.state(folder) != "there":
+        raise store.missing(folder)
+    lock = store.take(folder)
+    try:
+        with closing(Store(folder, write=True)) as found:
+            with found.reading() as con:
+                now = rows.meta(con)
+                _not_newer(folder, now)
+                store.proven(
+                    folder, con, write=True
+                )  # nothing acknowledged is lost; each text is proven when it is read
+            if (now.embedder, now.dim, now.rules) == maker:
+                return 0
+            _brought_up(found)
+            found.change(lambda con: generation.begin(con, maker), lambda _: None)
+            with found.reading() as con:
+                missing, all_ = generation.missing(con), len(rows.numbers(con))
+            for done, number in enumerate(missing, start=all_ - len(missing)):
+                progress(done, all_)
+                _remake(found, number, maker.dim, make)
+            progress(all_, all_)
+            found.change(generation.swap, lambda _: None)
+            return len(missing)
+    finally:
+        lock.release()
+
+
+def _remake(found: Store, number: int, dim: int, make: Make) -> None:
+    with found.reading() as con:
+        document = rows.load(con, number).document
+    passages, vectors = make(document)
+    if len(unit(vectors, dim)) != len(passages):
+        raise ValueError(f"{len(vectors)} vectors for {len(passages)} passages")
+    found.change(lambda con: generation.add(con, number, document, passages, vectors), lambda _: None)
+
+
 def mend(folder: Path, maker: Maker) -> CheckReport:
     """Take out what does not hold, make again what is derived, seal it. Raises as `opened` does."""
     if store.state(folder) == "none":
@@ -48,7 +98,8 @@ def mend(folder: Path, maker: Maker) -> CheckReport:
         found = Store(folder, write=True)
         try:
             with found.reading() as con:
-                _same_maker(folder, rows.meta(con), maker)
+                _same_maker(folder, rows.meta(con), maker, write=True)
+            _brought_up(found)
             report = check.mend(found)
             found.seal_again()
         finally:
@@ -81,8 +132,10 @@ def _checked(folder: Path, maker: Maker, lock: Lock | None) -> Store:
     found = Store(folder, write=lock is not None)
     try:
         with found.reading() as con:
-            _same_maker(folder, rows.meta(con), maker)
-            proven = store.proven(folder, con, lock is not None)
+            _same_maker(folder, rows.meta(con), maker, found.write)
+            proven = store.proven(folder, con, found.write)
+        if found.write:
+            _brought_up(found)
         if not proven:
             _prove(found)
         if lock is not None:
@@ -97,13 +150,16 @@ def _checked(folder: Path, maker: Maker, lock: Lock | None) -> Store:
         raise
 
 
-def _same_maker(folder: Path, meta: rows.Meta, maker: Maker) -> None:
-    if meta.schema > rows.SCHEMA_VERSION:
-        raise IndexMismatch(f"{folder} was made by a newer version (schema {meta.schema})", hint="update this package")
-    if meta.schema < rows.SCHEMA_VERSION:  # schema 1 was never released
-        raise IndexMismatch(
-            f"{folder} was made by an older version (schema {meta.schema})", hint="delete it, add again"
-        )
+def _brought_up(found: Store) -> None:
+    """Migrate an older schema: all of it or, if that is interrupted, nothing."""
+    with found.reading() as con:
+        older = rows.meta(con).schema < rows.SCHEMA_VERSION
+    if older:
+        found.change(migrate.migrate, lambda _: None)
+
+
+def _same_maker(folder: Path, meta: rows.Meta, maker: Maker, write: bool) -> None:
+    _not_newer(folder, meta)
     for what, has, wants in (
         ("embedder", f"{meta.embedder} ({meta.dim} numbers)", f"{maker.embedder} ({maker.dim} numbers)"),
         ("passage rules", repr(meta.rules), repr(maker.rules)),
@@ -111,8 +167,13 @@ def _same_maker(folder: Path, meta: rows.Meta, maker: Maker) -> None:
         if has != wants:
             raise IndexMismatch(
                 f"{folder} was made with the {what} {has}, this is {wants}",
-                hint="go back to that setting, or add the documents again to an index in a new folder",
+                hint=f"go back to that setting, or `rag reindex --index {folder}` makes it anew from its own texts",
             )
+    if meta.schema < rows.SCHEMA_VERSION and not write:
+        raise IndexMismatch(
+            f"{folder} was made by an older version (schema {meta.schema}, now {rows.SCHEMA_VERSION})",
+            hint=f"`rag check --index {folder}` brings it up to date; nothing is lost",
+        )
 
 
 def _prove(found: Store) -> None:
@@ -122,3 +183,8 @@ def _prove(found: Store) -> None:
         first = report.problems[0] if report is not None else "its seal does not fit"
         raise rows.damaged(f"the index in {found.folder} is damaged: {first}")
     found.seal_again()
+
+
+def _not_newer(folder: Path, meta: rows.Meta) -> None:
+    if meta.schema > rows.SCHEMA_VERSION:
+        raise IndexMismatch(f"{folder} was made by a newer version (schema {meta.schema})", hint="update this package")

@@ -1,8 +1,10 @@
 """How documents, passages and vectors lie in the database, and what proves that they still do.
 
     meta        one row: who made it (embedder, rules), the sequence number, the highest id ever given, the counts
-    documents   source, text and marks of each document, and the stretch of passage ids that it owns
-    passages    id -> span, in code points of the document's text; the text is cut from it, never stored twice
+    documents   source, text and marks of each document, the stretch of passage ids that it owns, and what filters ask
+                for: collection, media type, date
+    passages    id -> span, in code points of the document's text; the text is cut from it, never stored twice; `key`
+                finds a passage that says the same
     vectors     id -> float32 row, little-endian
     gone        which ids went when, so that a snapshot can catch up
     snapshot    one row, once there is one: the file, what it holds, its sha256
@@ -28,7 +30,10 @@ from rag.errors import IndexDamaged
 from rag.types import Document, Mark, Passage, Source, Span
 from rag.vectors import Ids, Vectors
 
-SCHEMA_VERSION = 2
+DEFAULT = "default"
+"""The collection of a document that was put into none."""
+
+SCHEMA_VERSION = 3  # a change of it needs a step in rag/index/migrate.py
 SCHEMA = f"""
 CREATE TABLE meta(
   one INTEGER PRIMARY KEY CHECK (one = 1), schema INTEGER NOT NULL, embedder TEXT NOT NULL, dim INTEGER NOT NULL,
@@ -36,11 +41,14 @@ CREATE TABLE meta(
   passages INTEGER NOT NULL, floor INTEGER NOT NULL, content BLOB NOT NULL);
 CREATE TABLE documents(
   id INTEGER PRIMARY KEY AUTOINCREMENT, source BLOB UNIQUE NOT NULL, digest BLOB NOT NULL, stat BLOB NOT NULL,
-  added REAL NOT NULL, first INTEGER NOT NULL, passages INTEGER NOT NULL, characters INTEGER NOT NULL,
-  hash BLOB NOT NULL, note BLOB NOT NULL, about BLOB NOT NULL, marks BLOB NOT NULL, text BLOB NOT NULL);
+  added REAL NOT NULL, dated BLOB NOT NULL, collection BLOB NOT NULL, media BLOB NOT NULL, first INTEGER NOT NULL,
+  passages INTEGER NOT NULL, characters INTEGER NOT NULL, hash BLOB NOT NULL, note BLOB NOT NULL, about BLOB NOT NULL,
+  marks BLOB NOT NULL, text BLOB NOT NULL);
+CREATE INDEX facets ON documents(collection, media, dated, first, passages);
 CREATE TABLE passages(
   id INTEGER PRIMARY KEY, document INTEGER NOT NULL, start INTEGER NOT NULL, "end" INTEGER NOT NULL,
-  hash BLOB NOT NULL);
+  key INTEGER NOT NULL, hash BLOB NOT NULL);
+CREATE INDEX keys ON passages(key);
 CREATE TABLE vectors(id INTEGER PRIMARY KEY, row BLOB NOT NULL, hash BLOB NOT NULL);
 CREATE TABLE gone(seq INTEGER NOT NULL, first INTEGER NOT NULL, passages INTEGER NOT NULL);
 CREATE TABLE snapshot(
@@ -52,7 +60,8 @@ CREATE TABLE snapshot(
 
 @dataclass(frozen=True, slots=True)
 class SourceRow:
-    """One document of the index, without its text. `added`: Unix time, seconds; `characters`: code points."""
+    """One document of the index, without its text. `characters`: code points; `added`: when it came into the index,
+    Unix time in seconds; `dated`: the day that filters go by, 'YYYY-MM-DD'."""
 
     source: Source
     digest: str
@@ -60,6 +69,8 @@ class SourceRow:
     passages: int
     characters: int
     added: float
+    dated: str
+    collection: str = DEFAULT
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +133,11 @@ def text_key(passage: Passage) -> str:
     return digest_of(raw(passage.text), raw(passage.heading)).hex()
 
 
+def short_key(key: str) -> int:
+    """The first 8 bytes of a `text_key`, as the number that `passages.key` holds."""
+    return int.from_bytes(bytes.fromhex(key[:16]), "little", signed=True)
+
+
 def vector_hash(id: int, row: bytes) -> bytes:
     """What a row of `vectors` must carry."""
     return digest_of(id, row)
@@ -133,9 +149,10 @@ def passage_hash(id: int, passage: Passage, vector: bytes) -> bytes:
     return digest_of(id, where, raw(passage.text), raw(passage.heading), vector)
 
 
-def note_hash(source: bytes, stat: bytes, added: float, characters: int) -> bytes:
+def note_hash(row: SourceRow) -> bytes:
     """What a row of `documents` must carry for what is noted of it but is no part of its content."""
-    return digest_of(source, stat, repr(added).encode("ascii"), characters)
+    noted = row.source.id, row.stat, row.collection, row.source.media_type, row.dated
+    return digest_of(*map(raw, noted), repr(row.added).encode("ascii"), row.characters)
 
 
 def damaged(what: str) -> IndexDamaged:
@@ -154,22 +171,54 @@ def insert(
     """Write one document and its passages under the ids from `first`; returns its share of `meta.content`."""
     whole = (_about(document.source), _marks(document), raw(document.text))
     own = digest_of(raw(document.source.id), raw(row.digest), first, len(passages), *whole)
-    source = raw(document.source.id), raw(row.digest), raw(row.stat), row.added
-    counts = first, len(passages), len(document.text)
-    note = note_hash(source[0], source[2], row.added, len(document.text))
-    sql = """INSERT INTO documents
-             (source, digest, stat, added, first, passages, characters, hash, note, about, marks, text)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
-    number = con.execute(sql, (*source, *counts, own, note, *whole)).lastrowid
+    sql = f"""INSERT INTO documents
+              (source, digest, stat, added, dated, collection, media, first, passages, characters, hash, note, about,
+               marks, text) VALUES ({", ".join("?" * 15)})"""
+    source = raw(document.source.id), raw(row.digest), raw(row.stat), row.added, raw(row.dated)
+    facets = raw(row.collection), raw(document.source.media_type)
+    counts = first, len(passages), row.characters
+    number = con.execute(sql, (*source, *facets, *counts, own, note_hash(row), *whole)).lastrowid
+    assert number is not None
+    hashes = insert_passages(con, number, passages, vectors, first)
+    ids = range(first, first + len(passages))
+    lexical.add(con, [(id, p.text, p.heading) for id, p in zip(ids, passages, strict=True)])
+    return share(own, hashes)
+
+
+def insert_passages(
+    con: sqlite3.Connection,
+    number: int,
+    passages: Sequence[Passage],
+    vectors: Vectors,
+    first: int,
+    prefix: str = "",
+) -> list[bytes]:
+    """Write the passages of document `number`, with their vectors, under the ids from `first`; returns their hashes.
+
+    `prefix`: of the tables, for a generation in the making.
+    """
     blobs = [vector.astype("<f4").tobytes() for vector in vectors]
     ids = range(first, first + len(passages))
     seals = [vector_hash(id, blob) for id, blob in zip(ids, blobs, strict=True)]
     hashes = [passage_hash(id, p, seal) for id, p, seal in zip(ids, passages, seals, strict=True)]
-    con.executemany("INSERT INTO vectors VALUES (?, ?, ?)", zip(ids, blobs, seals, strict=True))
-    spans = ((id, number, p.span.start, p.span.end, h) for id, p, h in zip(ids, passages, hashes, strict=True))
-    con.executemany("INSERT INTO passages VALUES (?, ?, ?, ?, ?)", spans)
-    lexical.add(con, [(id, p.text, p.heading) for id, p in zip(ids, passages, strict=True)])
-    return share(own, hashes)
+    con.executemany(f"INSERT INTO {prefix}vectors VALUES (?, ?, ?)", zip(ids, blobs, seals, strict=True))
+    spans = (
+        (id, number, p.span.start, p.span.end, short_key(text_key(p)), h)
+        for id, p, h in zip(ids, passages, hashes, strict=True)
+    )
+    con.executemany(f"INSERT INTO {prefix}passages VALUES (?, ?, ?, ?, ?, ?)", spans)
+    return hashes
+
+
+def renumber(con: sqlite3.Connection, number: int, first: int, count: int) -> int:
+    """Give a document other passages, which are there already; returns its share of `meta.content`."""
+    load(con, number)  # proven before its hash is made anew
+    sql = "SELECT source, digest, about, marks, text FROM documents WHERE id = ?"
+    source, digest, *whole = con.execute(sql, (number,)).fetchone()
+    own = digest_of(source, digest, first, count, *whole)
+    con.execute("UPDATE documents SET first = ?, passages = ?, hash = ? WHERE id = ?", (first, count, own, number))
+    hashes = con.execute("SELECT hash FROM passages WHERE document = ? ORDER BY id", (number,))
+    return share(own, (h for (h,) in hashes))
 
 
 def share(document: bytes, passages: Iterable[bytes]) -> int:
@@ -270,16 +319,22 @@ def document_of(con: sqlite3.Connection, id: int) -> int:
     return number
 
 
+def alike(con: sqlite3.Connection, key: str) -> list[tuple[int, int]]:
+    """(document, passage id) of passages that probably have this `text_key`, the newest first."""
+    sql = "SELECT document, id FROM passages WHERE key = ? ORDER BY id DESC LIMIT 4"
+    return con.execute(sql, (short_key(key),)).fetchall()
+
+
 def cut(con: sqlite3.Connection, stored: Stored, id: int) -> Passage:
     """One passage of a document, cut from it and proven. Raises IndexDamaged."""
-    sql = 'SELECT document, start, "end", p.hash, v.hash FROM passages p JOIN vectors v USING (id) WHERE p.id = ?'
+    sql = 'SELECT document, start, "end", key, p.hash, v.hash FROM passages p JOIN vectors v USING (id) WHERE p.id = ?'
     found = con.execute(sql, (id,)).fetchone()
     if found is None or found[0] != stored.row:
         raise damaged(f"passage {id} of {stored.document.source.uri!r} is missing")
-    _, start, end, own, vector = found
+    _, start, end, key, own, vector = found
     try:
         passage = Passage.cut(stored.document, Span(start, end))
-        same = passage_hash(id, passage, vector) == own
+        same = passage_hash(id, passage, vector) == own and short_key(text_key(passage)) == key
     except (TypeError, ValueError) as error:
         raise damaged(f"passage {id} of {stored.document.source.uri!r} leaves its document") from error
     if not same:
@@ -303,7 +358,9 @@ def vectors(
 
 def source_rows(con: sqlite3.Connection, source_id: str | None = None) -> list[SourceRow]:
     """All documents, or the one of a source, without their texts, by uri. Raises IndexDamaged."""
-    sql = "SELECT source, stat, added, characters, note, digest, passages, about FROM documents"
+    sql = (
+        "SELECT source, stat, added, dated, collection, media, characters, note, digest, passages, about FROM documents"
+    )
     if source_id is not None:
         found = con.execute(f"{sql} WHERE source = ?", (raw(source_id),)).fetchall()
     else:
@@ -315,24 +372,33 @@ def source_rows(con: sqlite3.Connection, source_id: str | None = None) -> list[S
 
 
 def _source_row(
-    source: bytes, stat: bytes, added: float, characters: int, note: bytes, digest: bytes, passages: int, about: bytes
+    source: bytes,
+    stat: bytes,
+    added: float,
+    dated: bytes,
+    collection: bytes,
+    media: bytes,
+    characters: int,
+    note: bytes,
+    digest: bytes,
+    passages: int,
+    about: bytes,
 ) -> SourceRow:
-    if note_hash(source, stat, added, characters) != note:
-        raise ValueError(f"the note on {plain(source)} does not hold")
     at = Source(plain(source), *json.loads(plain(about)))
-    return SourceRow(at, plain(digest), plain(stat), passages, characters, added)
+    row = SourceRow(at, plain(digest), plain(stat), passages, characters, added, plain(dated), plain(collection))
+    if note_hash(row) != note or raw(at.media_type) != media:
+        raise ValueError(f"the note on {plain(source)} does not hold")
+    return row
 
 
-def touch(con: sqlite3.Connection, source_id: str, stat: str) -> None:
-    """Note a new `stat` of a source that is there."""
-    source = raw(source_id)
-    (row,) = source_rows(con, source_id)
-    note = note_hash(source, raw(stat), row.added, row.characters)
-    con.execute("UPDATE documents SET stat = ?, note = ? WHERE source = ?", (raw(stat), note, source))
+def note(con: sqlite3.Connection, row: SourceRow) -> None:
+    """Note what a row now says of its source beside the content: stat, date, collection."""
+    sql = "UPDATE documents SET stat = ?, dated = ?, collection = ?, note = ? WHERE source = ?"
+    con.execute(sql, (raw(row.stat), raw(row.dated), raw(row.collection), note_hash(row), raw(row.source.id)))
 
 
 def _about(source: Source) -> bytes:
-    return raw(json.dumps([source.uri, source.title, source.media_type], ensure_ascii=False))
+    return raw(json.dumps([source.uri, source.title, source.media_type, source.date], ensure_ascii=False))
 
 
 def _marks(document: Document) -> bytes:

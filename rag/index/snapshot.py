@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from rag.errors import IndexError_
-from rag.files import write_atomically
+from rag.files import sha256_of, writing
 from rag.index import rows
 from rag.index.store import Store
 from rag.vectors import VectorIndex
@@ -87,13 +87,14 @@ def save(store: Store, held: Held) -> None:
     """Write the file, then the row that names it, then forget the one before. Raises IndexError_."""
     with store.reading() as con:
         now, old = rows.meta(con), name_of(con)
-    data = held.vectors.to_bytes()
     name = f"vectors-{now.generation}-{held.seq}.faiss"
     try:
-        write_atomically(store.folder / name, data)
+        with writing(store.folder / name) as file:
+            held.vectors.write_to(file)
+        digest = sha256_of(store.folder / name)
     except OSError as error:
         raise IndexError_(f"no snapshot could be written: {error}", hint="free some space") from error
-    row = (name, held.seq, held.top, len(held.vectors), hashlib.sha256(data).hexdigest())
+    row = (name, held.seq, held.top, len(held.vectors), digest)
     store.change(_naming(row), lambda _: None)
     if old and old != name:
         with suppress(OSError):
@@ -115,10 +116,12 @@ def read(con: sqlite3.Connection, folder: Path, dim: int) -> Held:
     if found is None:
         raise ValueError("no snapshot")
     name, seq, top, count, digest = found
-    data = (folder / name).read_bytes()
-    if hashlib.sha256(data).hexdigest() != digest:
-        raise ValueError(f"{name} is not what was written")
-    vectors = FaissIndex.from_bytes(data, dim)
+    with (folder / name).open("rb") as file:
+        if hashlib.file_digest(file, "sha256").hexdigest() != digest:
+            raise ValueError(f"{name} is not what was written")
+        size = file.tell()
+        file.seek(0)
+        vectors = FaissIndex.read_from(file, size, dim)
     if len(vectors) != count:
         raise ValueError(f"{name} holds {len(vectors)} vectors, not {count}")
     return Held(seq, top, vectors)

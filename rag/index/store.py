@@ -48,6 +48,7 @@ class Store:
     def __init__(self, folder: Path, write: bool) -> None:
         self.folder = folder
         self.write = write
+        self._generation: int | None = None
         self.broken = ""  # why writing stopped, '' while it goes on
         self.turns = Shared()
         self._here = _Here()
@@ -80,7 +81,10 @@ class Store:
         con = self._borrow()
         try:
             con.execute("BEGIN")
-            con.execute("SELECT seq FROM meta").fetchone()  # a transaction begins with its first look
+            generation = con.execute("SELECT generation FROM meta").fetchone()[0]  # a transaction begins with a look
+            if self._generation not in (None, generation):
+                raise IndexMismatch(f"the index in {self.folder} was made anew meanwhile", hint="open it again")
+            self._generation = generation
             self._here.con = con
             yield con
         except READING as error:

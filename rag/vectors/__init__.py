@@ -7,7 +7,7 @@ The contract first; then `exact.ExactIndex`, brute force in NumPy and the measur
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,6 +54,6 @@ class VectorIndex(Protocol):
         """The stored rows, of length 1, under these ids. Raises KeyError if one is unknown."""
         ...
 
-    def to_bytes(self) -> bytes:
-        """The whole index, for a snapshot."""
+    def write_to(self, file: BinaryIO) -> None:
+        """The whole index, piece by piece, for a snapshot. Raises what writing to `file` raises."""
         ...

@@ -6,9 +6,9 @@ rows that are already seen, so that adding n rows one by one costs O(n), not O(n
 
 from __future__ import annotations
 
-import io
 import threading
 from collections.abc import Sequence
+from typing import BinaryIO
 
 import numpy as np
 
@@ -59,20 +59,18 @@ class ExactIndex:
         place = {int(name): at for at, name in enumerate(names)}
         return stored[[place[int(name)] for name in ids]]
 
-    def to_bytes(self) -> bytes:
+    def write_to(self, file: BinaryIO) -> None:
         """Ids and rows in NumPy's own format."""
-        out = io.BytesIO()
-        np.savez(out, ids=self._seen[0], rows=self._seen[1])
-        return out.getvalue()
+        np.savez(file, ids=self._seen[0], rows=self._seen[1])
 
     @staticmethod
-    def from_bytes(data: bytes, dim: int) -> ExactIndex:
-        """What `to_bytes` wrote. Raises ValueError if it is anything else."""
+    def read_from(file: BinaryIO, size: int, dim: int) -> ExactIndex:
+        """What `write_to` wrote, `size` bytes. Raises ValueError if it is anything else."""
         try:
-            with np.load(io.BytesIO(data), allow_pickle=False) as file:
-                ids, stored = file["ids"], file["rows"]
+            with np.load(file, allow_pickle=False) as arrays:
+                ids, stored = arrays["ids"], arrays["rows"]
         except Exception as error:
-            raise ValueError(f"not a vector index: {error}") from error
+            raise ValueError(f"not a vector index of {size} bytes: {error}") from error
         index = ExactIndex(dim)
         index.add(ids, stored)
         return index

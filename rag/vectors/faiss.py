@@ -8,7 +8,7 @@ nominates; `rows.best` has the last word on order, so that ties and last bits ag
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -17,6 +17,10 @@ from rag.vectors.shared import Shared
 
 SPARE = 8
 """Candidates fetched beyond k, so that a tie at the k-th place is usually settled in one go."""
+
+
+PIECE = 1 << 20
+"""Bytes at a time from and to a file."""
 
 
 class FaissIndex:
@@ -76,20 +80,19 @@ class FaissIndex:
                 raise KeyError(f"an unknown id among {len(ids)}") from error
         return stored
 
-    def to_bytes(self) -> bytes:
-        """The whole index in FAISS's own format."""
+    def write_to(self, file: BinaryIO) -> None:
+        """The whole index in FAISS's own format, a piece at a time: the vectors are never twice in memory."""
         with self._lock.reading():
-            data: bytes = self._faiss.serialize_index(self._index).tobytes()
-        return data
+            self._faiss.write_index(self._index, self._faiss.PyCallbackIOWriter(file.write, PIECE))
 
     @staticmethod
-    def from_bytes(data: bytes, dim: int) -> FaissIndex:
-        """What `to_bytes` wrote. Raises ValueError if it is anything else."""
+    def read_from(file: BinaryIO, size: int, dim: int) -> FaissIndex:
+        """What `write_to` wrote, `size` bytes. Raises ValueError if it is anything else."""
         index = FaissIndex(dim)
         try:
             # a damaged length would otherwise ask for gigabytes
-            index._faiss.set_deserialization_vector_byte_limit(2 * len(data) + 1024)
-            read = index._faiss.deserialize_index(np.frombuffer(data, np.uint8))
+            index._faiss.set_deserialization_vector_byte_limit(2 * size + 1024)
+            read = index._faiss.read_index(index._faiss.PyCallbackIOReader(file.read, PIECE))
         except Exception as error:
             raise ValueError(f"not a FAISS index: {str(error).splitlines()[0]}") from error
         if not isinstance(read, index._faiss.IndexIDMap2) or read.d != dim or read.id_map.size() != read.ntotal:

@@ -74,7 +74,8 @@ def everything(folder: Path) -> str:
         words = [index.lexical(word, 10_000) for word in ("part1", "version1 d3", "word2")]
         documents = [(row, index.document(row.source.id)) for row in index.sources()]
         passages = index.passages(ids[0].tolist())
-        vectors = [sorted((k, v.tolist()) for k, v in index.vectors_of(row.source.id).items()) for row, _ in documents]
+        keys = sorted(index.key(p) for p in passages)
+        vectors = [(key, vector.tolist()) for key, vector in index.vectors_of(keys).items()]
         found = (ids.tolist(), cosines.tolist(), words, documents, passages, vectors, index.idf(["part1", "d3", "no"]))
         return repr((found, index.fingerprint, len(index)))
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from rag.embed import Embedder
+from rag.embed import FORM, Embedder
 from rag.errors import ModelMissing, TextTooLong
 from rag.models import Models
 
@@ -60,14 +61,44 @@ def test_the_meaning_of_a_question_is_nearer_to_its_answer(embedder: Embedder) -
 
 
 @pytest.mark.slow
-def test_the_fast_runtime_gives_the_vectors_of_sentence_transformers() -> None:
+def test_the_fast_runtime_gives_nearly_the_vectors_of_sentence_transformers_and_in_fp32_the_very_ones(
+    tmp_path: Path,
+) -> None:
+    from rag.embed.export import export
     from rag.embed.onnx import OnnxEmbedder
     from rag.embed.sentence import SentenceEmbedder
 
     models = Models()
     entry = models.entry("all-minilm-l6-v2", "embedder")
     folder = models.verified(entry)
-    fast = OnnxEmbedder(entry.name, models.exported(entry), folder, entry.fingerprint)
     reference = SentenceEmbedder(entry.name, folder, entry.fingerprint)
-    assert np.abs(fast.passages(TEXTS) - reference.passages(TEXTS)).max() < 1e-5
+    expected = reference.passages(TEXTS)
+    fast = OnnxEmbedder(entry.name, models.exported(entry), folder, entry.fingerprint)
+    cosines = (fast.passages(TEXTS) * expected).sum(1)
+    assert cosines.min() > 0.995 and cosines.max() < 0.99999  # int8, and not the fp32 file under its name
+    (tmp_path / "exact.onnx").write_bytes(export(folder, exact=True))
+    exact = OnnxEmbedder(entry.name, tmp_path / "exact.onnx", folder, entry.fingerprint)
+    assert np.abs(exact.passages(TEXTS) - expected).max() < 1e-5
     assert fast.lengths(TEXTS) == reference.lengths(TEXTS)
+
+
+def test_the_same_weights_give_the_same_file_and_the_form_is_part_of_the_fingerprint() -> None:
+    from rag.embed.export import export
+
+    models = Models()
+    entry = models.entry("all-minilm-l6-v2", "embedder")
+    folder = models.verified(entry)
+    assert export(folder) == models.exported(entry).read_bytes()
+    assert FORM in models.exported(entry).name
+
+
+def test_the_layers_whose_inputs_lie_far_off_zero_cannot_overflow_sixteen_bits() -> None:
+    """CPUs without VNNI add two products of an unsigned and a signed byte in 16 bits, saturating in silence."""
+    import onnx
+    from onnx import numpy_helper
+
+    models = Models()
+    graph = onnx.load(models.exported(models.entry("all-minilm-l6-v2", "embedder"))).graph
+    weights = [numpy_helper.to_array(i) for i in graph.initializer if i.name.endswith("attention.output.dense.int8")]
+    assert len(weights) == 6
+    assert 2 * 255 * max(int(np.abs(w.astype(int)).max()) for w in weights) < 2**15

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 import resource
 import threading
@@ -31,6 +32,16 @@ def filled(kind: Callable[[int], VectorIndex], rows: Rows) -> VectorIndex:
     index = kind(DIM)
     index.add(list(rows), np.array(list(rows.values()), np.float32).reshape(-1, DIM))
     return index
+
+
+def written(index: VectorIndex) -> bytes:
+    file = io.BytesIO()
+    index.write_to(file)
+    return file.getvalue()
+
+
+def read(kind: Any, data: bytes, dim: int = DIM) -> Any:
+    return kind.read_from(io.BytesIO(data), len(data), dim)
 
 
 def by_hand(rows: Rows, query: list[float], k: int) -> list[tuple[int, float]]:
@@ -132,7 +143,7 @@ def test_among_looks_at_these_ids_only(kind: Any) -> None:
 def test_save_and_load_change_nothing(kind: Any) -> None:
     rows = random_rows(80)
     index = filled(kind, rows)
-    again = kind.from_bytes(index.to_bytes(), DIM)
+    again = read(kind, written(index))
     queries = np.array(list(rows.values())[:5], np.float32)
     for a, b in zip(index.search(queries, 20), again.search(queries, 20), strict=True):
         assert np.array_equal(a, b)
@@ -181,16 +192,16 @@ def test_k_below_one_and_unknown_rows_are_refused(kind: Any) -> None:
 
 def test_damaged_bytes_are_a_value_error_or_the_same_index(kind: Any) -> None:
     """FAISS has no checksum of its own, so some flips only change numbers: the snapshot's sha256 is for those."""
-    data = filled(kind, random_rows(20)).to_bytes()
+    data = written(filled(kind, random_rows(20)))
     for cut in (0, 1, 10, len(data) // 2, len(data) - 1):
         with pytest.raises(ValueError, match="not a"):
-            kind.from_bytes(data[:cut], DIM)
+            read(kind, data[:cut])
     with pytest.raises(ValueError, match=r"not a|shape"):
-        kind.from_bytes(data, DIM + 1)
+        read(kind, data, DIM + 1)
 
 
 def test_a_declared_size_of_a_gigabyte_costs_no_memory() -> None:
-    data = bytearray(filled(FaissIndex, random_rows(20)).to_bytes())
+    data = bytearray(written(filled(FaissIndex, random_rows(20))))
     huge = (2**28).to_bytes(8, "little")
     wanted = (20 * DIM).to_bytes(8, "little")  # how many numbers FAISS says will follow
     at = bytes(data).find(wanted)
@@ -198,8 +209,26 @@ def test_a_declared_size_of_a_gigabyte_costs_no_memory() -> None:
     data[at : at + 8] = huge
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with pytest.raises(ValueError, match="not a FAISS index"):
-        FaissIndex.from_bytes(bytes(data), DIM)
+        read(FaissIndex, bytes(data))
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000  # KiB
+
+
+def test_writing_costs_no_second_copy_and_a_disk_that_refuses_is_heard(kind: Any) -> None:
+    class Full(io.BytesIO):
+        most = 0
+
+        def write(self, data: Any) -> int:
+            self.most = max(self.most, len(data))
+            if self.tell() > 4_000_000:
+                raise OSError(28, "No space left on device")
+            return super().write(data)
+
+    index = kind(384)
+    index.add(range(8_000), np.random.default_rng(0).standard_normal((8_000, 384)).astype(np.float32))
+    file = Full()
+    with pytest.raises(OSError, match="No space"):
+        index.write_to(file)
+    assert kind is ExactIndex or file.most <= 2 << 20
 
 
 def test_searching_while_another_thread_adds_and_removes_never_tears_a_row(kind: Any) -> None:

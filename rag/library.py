@@ -1,0 +1,289 @@
+"""The library: one index folder, and the few verbs about the documents in it.
+
+The half of the assistant that needs no reader and no LLM. The embedder loads when it is first needed.
+"""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Self, TypedDict
+from urllib.parse import unquote
+
+from rag.config import Config
+from rag.errors import IndexBusy, IndexDamaged, UsageError
+from rag.filters import Filter
+from rag.types import Citation, Document, Source
+
+if TYPE_CHECKING:
+    from rag.add import Adder, Progress, Report
+    from rag.embed import Embedder
+    from rag.index import CheckReport, CollectionRow, Index, SourceRow
+    from rag.models import Models
+    from rag.standing import Stands
+    from rag.watch import Watch
+
+
+class _Maker(TypedDict):
+    embedder: str
+    dim: int
+    rules: str
+
+
+class Library:
+    """The documents of one index. Safe to use from several threads."""
+
+    def __init__(
+        self, folder: Path, config: Config | None = None, *, write: bool | None = None, temporary: bool = False
+    ) -> None:
+        """`write`: True to change the index (one process at a time), False to read only; None: as far as it is free."""
+        self.folder, self.config = folder, Config() if config is None else config
+        self._write, self._temporary = write, temporary
+        self._lock = threading.RLock()
+        self._closed = False
+        self._watches: list[Watch] = []
+
+    def add(
+        self,
+        paths: Iterable[str | Path],
+        *,
+        mirror: bool = False,
+        collection: str | None = None,
+        exclude: Sequence[str] = (),
+        progress: Callable[[Progress], None] | None = None,
+    ) -> Report:
+        """Bring the index in step with files and folders; a report of what was added, changed, left and refused.
+
+        `collection` names the set they go into; without it each stays in its own, and new ones go into 'default'.
+        `exclude`: patterns as in a `.gitignore`; those in the folders' own `.gitignore` and `.ragignore` hold anyway.
+        """
+        return self._adder.add([Path(p) for p in paths], progress, mirror, collection, exclude)
+
+    def watch(
+        self,
+        folders: Iterable[str | Path],
+        told: Callable[[Report], None] | None = None,
+        *,
+        collection: str | None = None,
+        exclude: Sequence[str] = (),
+        poll_s: float | None = None,
+    ) -> Watch:
+        """Keep the index in step with these folders, in the background, until `stop()` of what is returned, or `close`.
+
+        `told` is called from that thread with the report of each round that changed something; `poll_s`: look at every
+        file this often, for network folders, of whose changes the system does not tell. Raises UsageError if a folder
+        is not there, IndexBusy if another process writes this index: then it is for that one to watch.
+        """
+        from rag.watch import Watch
+
+        if not self._index.writable:
+            raise IndexBusy(
+                f"the index in {self.folder} is open for reading only", "let the process that writes it watch"
+            )
+        watch = Watch(
+            self._adder, [Path(f) for f in folders], told, collection=collection, exclude=exclude, poll_s=poll_s
+        )
+        self._watches.append(watch)
+        return watch
+
+    def add_text(self, text: str, *, title: str, uri: str, collection: str | None = None) -> int:
+        """Add a text that is in no file; its number of passages. The same `uri` again replaces it."""
+        from rag.load import clean
+
+        return self._adder.put(Document(Source.at(uri, title), clean(text)), collection=collection)
+
+    def named(self, name: str) -> str:
+        """The id of the one source of this id, uri, path, title or file name. Raises UsageError if none or several."""
+        path, rows = Path(name).resolve().as_uri(), self.sources()
+        found = [r.source.id for r in rows if name in (r.source.id, r.source.uri) or r.source.uri == path]
+        found = found or [
+            r.source.id for r in rows if name in (r.source.title, unquote(r.source.uri.rpartition("/")[2]))
+        ]
+        if len(found) == 1:
+            return found[0]
+        what = "no document" if not found else f"{len(found)} documents"
+        raise UsageError(f"{what} called {name!r} in the index", "rag show lists them; use the id")
+
+    def filter(
+        self,
+        *,
+        sources: Iterable[str] = (),
+        types: Iterable[str] = (),
+        collections: Iterable[str] = (),
+        since: str = "",
+        until: str = "",
+    ) -> Filter | None:
+        """A filter from what a person wrote: sources as `named` takes them, types also by file ending ('pdf'), days as
+        '2025-03-31', '2025-03' or '2025'. None if nothing is asked for. Raises UsageError for what cannot be."""
+        from rag.load import media_type
+
+        ids, kinds, sets = [self.named(s) for s in sources], [media_type(t) for t in types], list(collections)
+        if unknown := [name for name in sets if name not in {row.name for row in self.collections()}]:
+            raise UsageError(f"no collection {unknown[0]!r} in the index", "rag show --collections lists them")
+        try:
+            where = Filter(tuple(ids) or None, tuple(kinds) or None, tuple(sets) or None, since, until)
+        except ValueError as error:
+            raise UsageError(str(error)) from error
+        return None if where == Filter() else where
+
+    def remove(self, source: str) -> bool:
+        """Forget a source, named by its id or uri, at once; False if it is not there."""
+        known = next((r.source.id for r in self.sources() if source in (r.source.id, r.source.uri)), None)
+        return known is not None and self._index.remove(known)
+
+    def sources(self) -> list[SourceRow]:
+        """What the index holds, one row per document."""
+        return self._index.sources()
+
+    def collections(self) -> list[CollectionRow]:
+        """The named sets of documents, by name; a set is there as long as a document is in it."""
+        return self._index.collections()
+
+    def rename_collection(self, old: str, new: str) -> int:
+        """Put every document of `old` into `new`, which may be there already; how many went."""
+        return self._index.rename_collection(old, new)
+
+    def remove_collection(self, name: str) -> int:
+        """Forget every document of a collection, all in one moment; how many there were."""
+        ids = [row.source.id for row in self.sources() if row.collection == name]
+        self._index.remove(*ids)
+        return len(ids)
+
+    def document(self, source_id: str) -> Document:
+        """A document as it was indexed. Raises KeyError if it is not there."""
+        return self._index.document(source_id)
+
+    def check(self) -> CheckReport:
+        """Prove every passage against its document and every vector against its row; rebuild what can be rebuilt. An
+        index too damaged to open is mended: what does not hold is taken out and named, for you to add again."""
+        from rag.index import Index
+
+        try:
+            return self._index.check()
+        except IndexDamaged:
+            if self._write is False:
+                raise
+            return Index.mend(self.folder, **self._maker())
+
+    def reindex(self, progress: Callable[[Progress], None] | None = None) -> int:
+        """Make the index anew with the embedder and the passage rules of the settings, from its own texts: no file is
+        needed. How many documents were made now; 0 if it is so already.
+
+        The old index answers until the new one is whole. May be stopped, or killed, and called again: it goes on.
+        """
+        from rag.add import Progress, made
+        from rag.index import Index
+
+        def tell(done: int, all_: int) -> None:
+            if progress is not None:
+                progress(Progress(done, all_, ""))
+
+        if "_index" in self.__dict__:  # it could be opened, so it is what the settings say
+            return 0
+        embedder, most = self._embedder, self.config.split.max_tokens
+        return Index.remake(
+            self.folder, **self._maker(), make=lambda document: made(document, embedder, most), progress=tell
+        )
+
+    def holds(self, citation: Citation) -> bool:
+        """True if the quote still stands, character for character, where the citation says."""
+        try:
+            return citation.holds_in(self.document(citation.source.id))
+        except KeyError:
+            return False
+
+    def standing(self, citation: Citation) -> Stands:
+        """What became of a citation: it holds; it moved, and is here now; it is stale, or its document is gone.
+
+        A document that was removed and is there again under another address with the same title counts as moved.
+        """
+        from rag.standing import standing
+
+        try:
+            return standing(citation, self.document(citation.source.id))
+        except KeyError:
+            alike = (row.source.id for row in self.sources() if row.source.title == citation.source.title)
+            return standing(citation, None, map(self.document, alike))
+
+    def __len__(self) -> int:
+        """Passages in the index."""
+        return len(self._index)
+
+    # -- life --------------------------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Free the index; closing twice is fine."""
+        for watch in self._watches:
+            watch.stop()
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            if "_index" in self.__dict__:
+                self._index.close()
+            if self._temporary:
+                shutil.rmtree(self.folder, ignore_errors=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # -- the rooms, each built when first asked for --------------------------------------------------------------------
+
+    @cached_property
+    def _models(self) -> Models:
+        from rag.models import Models
+
+        return Models(Path(self.config.models.folder) if self.config.models.folder else None)
+
+    @cached_property
+    def _embedder(self) -> Embedder:
+        from rag.embed.export import exportable
+
+        name, threads = self.config.embed.model, self.config.embed.threads
+        if Path(name).is_dir():
+            from rag.models.own import own
+
+            entry = own(Path(name))
+        else:
+            entry = self._models.entry(name, "embedder")
+        folder = self._models.present(entry)
+        if not exportable(folder):
+            from rag.embed.sentence import SentenceEmbedder
+
+            return SentenceEmbedder(entry.name, self._models.verified(entry), entry.fingerprint, threads, entry.prompts)
+        from rag.embed.onnx import OnnxEmbedder
+
+        model = self._models.exported(entry)
+        return OnnxEmbedder(entry.name, model, folder, entry.fingerprint, threads, entry.prompts)
+
+    @cached_property
+    def _index(self) -> Index:
+        from rag.index import Index
+
+        with self._lock:
+            maker = self._maker()
+            try:
+                return Index.open(self.folder, **maker, write=self._write is not False)
+            except IndexBusy:
+                if self._write:
+                    raise
+                return Index.open(self.folder, **maker, write=False)
+
+    def _maker(self) -> _Maker:
+        """What an index of this assistant is made with."""
+        from rag.split import RULES
+
+        rules = f"{RULES}:{self.config.split.max_tokens}"
+        return {"embedder": self._embedder.fingerprint, "dim": self._embedder.dim, "rules": rules}
+
+    @cached_property
+    def _adder(self) -> Adder:
+        from rag.add import Adder
+
+        return Adder(self._index, self._embedder, self.config.split.max_tokens)
