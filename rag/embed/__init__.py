@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Vectors = NDArray[np.float32]
+FORM = "int8-1"
+"""Of the exported file: a new name whenever `export.py` would give other vectors for the same weights."""
 
 
 class Embedder(Protocol):

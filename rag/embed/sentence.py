@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
@@ -12,9 +13,17 @@ from rag.errors import ModelError, TextTooLong
 
 
 class SentenceEmbedder:
-    """`folder` holds a sentence-transformers model; its prompts named 'query' and 'passage' or 'document' are used."""
+    """`folder` holds a sentence-transformers model; its prompts named 'query' and 'passage' or 'document' are used, or
+    else those of `prompts`, 'question' and 'passage'."""
 
-    def __init__(self, name: str, folder: Path, fingerprint: str, threads: int = 0) -> None:
+    def __init__(
+        self,
+        name: str,
+        folder: Path,
+        fingerprint: str,
+        threads: int = 0,
+        prompts: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         import torch
         from sentence_transformers import SentenceTransformer
 
@@ -31,9 +40,9 @@ class SentenceEmbedder:
         if dim is None or window is None:
             raise ModelError(f"{folder} does not say its dimension or its window", "use another model")
         self.dim, self.window = int(dim), int(window)
-        prompts = self._model.prompts
-        self._question_prompt = prompts.get("query", "")
-        self._passage_prompt = prompts.get("passage", prompts.get("document", ""))
+        its = self._model.prompts
+        self._question_prompt = its.get("query") or prompts.get("question", "")
+        self._passage_prompt = its.get("passage") or its.get("document") or prompts.get("passage", "")
 
     def passages(self, texts: Sequence[str]) -> Vectors:
         """Vectors of texts to be found, float32 (len(texts), dim). Raises TextTooLong over `window` tokens."""
