@@ -91,12 +91,6 @@ def signals(
     }
 
 
-def missing(question: str, texts: Sequence[str]) -> list[str]:
-    """The names and numbers of the question that none of the texts holds, in the question's spelling."""
-    held = {stem(s.of(text)) for text in texts for s in words(text)}
-    return [name for name in names(question) if stem(name) not in held]
-
-
 def names(question: str) -> list[str]:
     """Words of the question that name something: numbers, and words in capitals that do not open it."""
     found = words(question)

@@ -1,8 +1,8 @@
 """A document in, passages out: whole sentences, within the embedder's window, cut and never copied.
 
 A passage is filled sentence by sentence up to `max_tokens`, its heading counted, and ends with a paragraph when the
-next one would not fit whole. A heading starts a new passage, so that no passage speaks under two headings. A sentence
-that is itself too long is halved at a space until it fits.
+next one would not fit whole. A heading, a row or a message starts a new passage, so that no passage speaks under two of
+them. A sentence that is itself too long is halved at a space until it fits.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from itertools import pairwise
 from rag.text import paragraphs, sentences
 from rag.types import Document, Passage, Span
 
-RULES = "sentences-1"  # changes whenever the same document would give other passages
+RULES = "sentences-2"  # changes whenever the same document would give other passages
 _SPECIAL_TOKENS = 2
 _HEADING_SHARE = 4  # a heading may fill a quarter of the passage's tokens, no more
 
@@ -44,9 +44,9 @@ def embedded_text(passage: Passage, lengths: Lengths, max_tokens: int) -> str:
 
 
 def _sections(document: Document) -> list[Span]:
-    """The text between one heading or page start and the next; a page break does not end a passage, a heading does."""
-    starts = {0, *(m.span.start for m in document.marks if m.kind in ("heading", "row", "message"))}
-    bounds = [*sorted(starts), len(document.text)]
+    """The text between two edges of what is marked; a page break does not end a passage, all others do."""
+    edges = {edge for m in document.marks if m.kind != "page" for edge in (m.span.start, m.span.end)}
+    bounds = sorted({0, len(document.text), *edges})
     return [Span(a, b) for a, b in pairwise(bounds) if document.text[a:b].strip()]
 
 

@@ -20,7 +20,8 @@ class Reading:
 
     All scores are logits: higher is better, comparable across the texts of one call. `sentences` are the evidence
     candidates in text order, each with its score. `best` is the short answer's span, with `best_score`; `null` is the
-    score of 'this text does not hold the answer', so that `best_score - null > 0` leans to yes.
+    score of 'this text does not hold the answer', so that `best_score - null > 0` leans to yes. `answers`: the best
+    short answer inside each sentence with its own score, None where it holds nothing of that kind.
     """
 
     relevance: float
@@ -28,6 +29,7 @@ class Reading:
     best: Span | None
     best_score: float
     null: float
+    answers: tuple[tuple[Span, float] | None, ...] = ()
 
 
 class Reader(Protocol):

@@ -77,8 +77,13 @@ class OverlapReader:
         if not scored:
             return Reading(_BIAS, (), None, _BIAS, 0.0)
         top, score = max(scored, key=lambda item: item[1])
-        inside = _wanted(question, top.of(text))
-        return Reading(score, scored, inside.shift(top.start) if inside else top, score, 0.0)
+        found = [_wanted(question, span.of(text)) for span in spans]
+        answers = tuple(
+            (inside.shift(span.start), own) if inside is not None else None
+            for inside, (span, own) in zip(found, scored, strict=True)
+        )
+        inside = answers[scored.index((top, score))]
+        return Reading(score, scored, inside[0] if inside is not None else top, score, 0.0, answers)
 
 
 def _wanted(question: str, sentence: str) -> Span | None:

@@ -95,7 +95,7 @@ class TrainedReader:
     def read(self, question: str, texts: Sequence[str]) -> list[Reading]:
         """One `Reading` per text. Calibrated: the logistic of a sentence's score is the chance that it answers, of
         `best_score - null` that the text does; a text without words scores `_LOWEST` throughout."""
-        return [self.reading(scores, self._calibration) for scores in self.scores(question, texts)]
+        return [self.reading(scores) for scores in self.scores(question, texts)]
 
     def scores(self, question: str, texts: Sequence[str]) -> list[Scores]:
         """The raw log-odds, one `Scores` per text: what calibration starts from."""
@@ -151,9 +151,10 @@ class TrainedReader:
         best = _trimmed(text, Span(max(place.start, span.start), min(place.end, span.end)))
         return Scored(span, float(part[:, 2].mean()), mass, best, top)
 
-    def reading(self, scores: Scores, calibration: Calibration) -> Reading:
-        """One text's scores under these constants. The best short answer is the one whose own score and whose
-        sentence's score are highest together."""
+    def reading(self, scores: Scores, calibration: Calibration | None = None) -> Reading:
+        """One text's scores under these constants (None: those of reader.json). The best short answer is the one whose
+        own score and whose sentence's score are highest together."""
+        calibration = self._calibration if calibration is None else calibration
         if not scores.sentences:
             return Reading(_LOWEST, (), None, _LOWEST, 0.0)
         sentence, text = calibration["sentence"], calibration["text"]
@@ -162,7 +163,8 @@ class TrainedReader:
         best_score = _weighed(text, max(s.evidence for s in scores.sentences), together, scores.relevance)
         best = max(zip(scores.sentences, scored, strict=True), key=lambda both: both[0].best_score + both[1])[0].best
         spans = [s.span for s in scores.sentences]
-        return Reading(scores.relevance, tuple(zip(spans, scored, strict=True)), best, best_score, 0.0)
+        answers = tuple((s.best, s.best_score) if s.best is not None else None for s in scores.sentences)
+        return Reading(scores.relevance, tuple(zip(spans, scored, strict=True)), best, best_score, 0.0, answers)
 
 
 def _weighed(weights: Mapping[str, float], evidence: float, spans: float, relevance: float) -> float:

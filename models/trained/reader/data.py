@@ -4,7 +4,9 @@
                        -> some groups with no answer: the question edited, its sentence deleted, another passage
 
 Everything is made from the public files of the data folder by one seed. Whole articles are sealed: no question, no
-passage of theirs is ever seen (`sealed`), so that scores on them are scores on new documents.
+passage of theirs is ever seen (`sealed`), so that scores on them are scores on new documents:
+
+    python models/trained/reader/data.py ../shared/data/reading sealed.jsonl.gz && rag eval sealed.jsonl.gz
 """
 
 from __future__ import annotations
@@ -164,7 +166,7 @@ def pair(question: list[int], context: Context, spans: list[tuple[int, int]], ev
 
 
 def groups_of(row: dict[str, Any], context: Context, near: Neighbours, tokenizer: Tokenizer,
-              rng: random.Random) -> list[Group]:  # fmt: skip
+              rng: random.Random, edits: float) -> list[Group]:  # fmt: skip
     """The groups made of one annotated question: one with the answer, and some without."""
     located = [a for a in row["answers"] if a["start"] is not None]
     spans = [context.tokens_of(a["start"], a["start"] + len(a["text"])) for a in located]
@@ -190,7 +192,7 @@ def groups_of(row: dict[str, Any], context: Context, near: Neighbours, tokenizer
         rng.shuffle(first.pairs)
     if not answers or row["source"] == "fairytaleqa-train":
         return made
-    if rng.random() < 0.22 and (other_text := edited(row["question"], context.text, located, rng)):
+    if rng.random() < edits and (other_text := edited(row["question"], context.text, located, rng)):
         other_ids = tokenizer.encode(other_text, add_special_tokens=False).ids[:QUESTION]
         made.append(Group([pair(other_ids, context, [], set(), rng)]))
     only = min(evidence)
@@ -202,7 +204,7 @@ def groups_of(row: dict[str, Any], context: Context, near: Neighbours, tokenizer
     return made
 
 
-def mix(folder: Path, tokenizer_path: Path, seed: int, most: int = 0) -> list[Group]:
+def mix(folder: Path, tokenizer_path: Path, seed: int, most: int = 0, edits: float = 0.22) -> list[Group]:
     """One epoch of groups in random order."""
     tokenizer = Tokenizer.from_file(str(tokenizer_path))
     tokenizer.no_truncation()
@@ -217,7 +219,7 @@ def mix(folder: Path, tokenizer_path: Path, seed: int, most: int = 0) -> list[Gr
     rows = rows[:most] if most else rows
     found = contexts(rows, tokenizer)
     near = Neighbours(list(found.values()))
-    made = [group for row in rows for group in groups_of(row, found[row["context"]], near, tokenizer, rng)]
+    made = [group for row in rows for group in groups_of(row, found[row["context"]], near, tokenizer, rng, edits)]
     rng.shuffle(made)
     return made
 
@@ -293,3 +295,18 @@ def batches(examples: list[Group], budget: int, seed: int) -> list[Callable[[], 
         rng.shuffle(part)
         plan += part
     return [lambda some=some: collate(some) for some in plan]  # type: ignore[misc]
+
+
+def write_sealed(folder: Path, target: Path) -> int:
+    """The questions of the sealed articles as a reading file, for `rag eval`; their number."""
+    rows = list(records(folder / "squad1-train.jsonl.gz"))
+    away = sealed({r["title"] for r in rows})
+    kept = [json.dumps(r, ensure_ascii=False) for r in rows if r["title"] in away]
+    target.write_bytes(gzip.compress("\n".join(kept).encode()))
+    return len(kept)
+
+
+if __name__ == "__main__":
+    import sys
+
+    print(write_sealed(Path(sys.argv[1]), Path(sys.argv[2])), "questions of sealed articles in", sys.argv[2])

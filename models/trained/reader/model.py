@@ -99,6 +99,36 @@ def load_minilm(model: Reader, path: Path) -> None:
         raise ValueError(f"not a MiniLM-L6: missing {missing}, unexpected {unexpected}")
 
 
+def load_shipped(model: Reader, path: Path) -> None:
+    """Fill everything but the word vectors from a shipped reader.onnx: export.py backwards, int8 steps apart.
+
+    Training can go on from it where no checkpoint is at hand (the shipped file is in the repository, a checkpoint is
+    eight times its size). Word vectors are not trained: load_minilm has the exact ones.
+    """
+    import onnx
+    from onnx import numpy_helper
+
+    graph = onnx.load(path).graph
+    stored = {i.name: torch.from_numpy(numpy_helper.to_array(i).copy()).float() for i in graph.initializer}
+    state = {name.replace(".linear.", "."): v for name, v in stored.items() if name.endswith(("weight", "bias"))}
+    for node in graph.node:
+        if node.op_type not in ("MatMul", "MatMulInteger", "Gemm") or len(node.input) < 2:
+            continue
+        layer = node.name.strip("/").removesuffix("_quant").rsplit("/", 1)[0].replace("/linear", "").replace("/", ".")
+        layer = layer.removeprefix("pair_head.") if layer.startswith("pair_head.pair_head") else layer
+        root = node.input[1].removesuffix("_quantized")
+        scale = stored.get(f"{root}_scale")
+        whole = stored.get(f"{root}_quantized", stored.get(f"{root}_int8", stored.get(root)))
+        if whole is None:
+            continue  # attention: a product of two activations
+        weight = whole if scale is None else whole * scale
+        inverse = stored.get(f"{layer}.inverse")
+        state[f"{layer}.weight"] = (weight if inverse is None else inverse[:, None] * weight).T.contiguous()
+    missing, unexpected = model.load_state_dict(state, strict=False)
+    if unexpected or missing != ["words.weight"]:
+        raise ValueError(f"{path} is no shipped reader: missing {missing}, unexpected {unexpected}")
+
+
 def span_scores(tokens: Tensor, pair: Tensor, inside: Tensor) -> Tensor:
     """Scores of all spans, (pairs, tokens, LONGEST): [p, i, d] is the span from token i to i + d of pair p.
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import copy
+import hashlib
 import json
 import os
 import signal
@@ -31,7 +32,7 @@ if os.environ.get("MALLOC_TRIM_THRESHOLD_") is None and sys.platform == "linux" 
 
 import torch
 from data import Batch, batches, mix
-from model import LAYERS, Reader, group_nll, half, load_minilm, sentence_scores, span_scores
+from model import LAYERS, Reader, group_nll, half, load_minilm, load_shipped, sentence_scores, span_scores
 from torch import Tensor
 
 HERE = Path(__file__).parent
@@ -88,6 +89,8 @@ class Run:
         torch.manual_seed(options.seed)
         self.model = Reader()
         load_minilm(self.model, options.start)
+        if options.further is not None:
+            load_shipped(self.model, options.further)
         self.model.words.weight.requires_grad_(False)  # word vectors stay as they are, and quantise well
         self.model.to(options.device)
         self.workers = [self.model, *(twin(self.model) for _ in range(options.workers - 1))]
@@ -163,15 +166,17 @@ class Run:
         while self.progress() < 1 and not self.stop:
             began = time.monotonic()
             examples = mix(self.options.data, self.options.tokenizer, self.options.seed + self.epoch,
-                           self.options.questions)  # fmt: skip
+                           self.options.questions, self.options.edits)  # fmt: skip
             print(f"epoch {self.epoch}: {len(examples)} groups in {time.monotonic() - began:.0f} s", flush=True)
             self.one_epoch(batches(examples, self.options.tokens, self.options.seed + self.epoch))
         self.save()
         if not self.stop:
             torch.save(self.model.state_dict(), self.folder / "model.pt")
-            keep = ("minutes", "pairs", "questions", "tokens", "parts", "workers", "rate", "seed", "device")
+            keep = ("minutes", "pairs", "questions", "tokens", "parts", "workers", "rate", "seed", "device", "edits")
             facts = {k: getattr(self.options, k) for k in keep}
             facts |= {"pairs_seen": self.pairs, "minutes_spent": round(self.spent / 60, 1)}
+            if self.options.further is not None:
+                facts["further_from"] = hashlib.sha256(self.options.further.read_bytes()).hexdigest()
             (self.folder / "run.json").write_text(json.dumps(facts, indent=1))
 
     def one_epoch(self, plan: list[Any]) -> None:
@@ -214,11 +219,13 @@ def options(given: Sequence[str] | None = None) -> argparse.Namespace:
     add("--parts", type=int, default=4, help="batches per update")
     add("--workers", type=int, default=2, help="threads, each on a batch of its own (1 on a GPU)")
     add("--rate", type=float, default=1.5e-4, help="peak learning rate of the top layer")
+    add("--edits", type=float, default=0.22, help="unanswerable questions made by an edit, per annotated question")
     add("--seed", type=int, default=1)
     add("--device", default="cpu")
     add("--name", default="main", help="folder under runs/")
     add("--data", type=Path, default=HERE.parents[3] / "shared" / "data" / "reading")
     add("--start", type=Path, default=package / "model" / "model.safetensors")
+    add("--further", type=Path, help="go on from this shipped reader.onnx, where its checkpoint is gone")
     add("--tokenizer", type=Path, default=package / "model" / "tokenizer.json")
     return parser.parse_args(given)
 
