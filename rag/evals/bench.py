@@ -17,12 +17,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import rag
+from rag.evals.scoring import percentile
 from rag.evals.seeds import ROOT, questions
 from rag.types import Quoted
 
@@ -46,6 +47,19 @@ with rag.open(sys.argv[1]) as assistant:
     sys.stdin.read()
 """
 
+_LLAMA_CPP = """
+import json, sys, time, llama_cpp
+threads = int(sys.argv[2])
+model = llama_cpp.Llama(sys.argv[1], n_ctx=2048, n_threads=threads, n_threads_batch=threads, verbose=False)
+for line in sys.stdin:
+    pieces = [model.tokenize(text.encode(), add_bos=False, special=control) for text, control in json.loads(line)]
+    start = time.perf_counter()
+    answer = model.generate(sum(pieces, []), temp=0.0, repeat_penalty=1.0)
+    next(answer)
+    print(time.perf_counter() - start, flush=True)
+    answer.close()
+"""
+
 
 def main() -> None:
     """The command."""
@@ -63,6 +77,7 @@ def main() -> None:
             ("warm", lambda: _warm(index)),
             ("chat server, peak memory, MB", lambda: _memory(index)),
             ("passages embedded a second", _embedding),
+            ("first token, same beginning in the cache", _first_token),
         ):
             figures[name] = measure()
             _show(name, figures[name])
@@ -113,16 +128,11 @@ def _warm(index: Path) -> dict[str, float]:
                 whole.append(time.perf_counter() - start)
                 first += [quoted] if quoted else []
     return {
-        "first quote, p50 s": _percentile(first, 0.5),
-        "first quote, p95 s": _percentile(first, 0.95),
-        "whole answer, p50 s": _percentile(whole, 0.5),
-        "whole answer, p95 s": _percentile(whole, 0.95),
+        "first quote, p50 s": percentile(first, 0.5),
+        "first quote, p95 s": percentile(first, 0.95),
+        "whole answer, p50 s": percentile(whole, 0.5),
+        "whole answer, p95 s": percentile(whole, 0.95),
     }
-
-
-def _percentile(values: Sequence[float], share: float) -> float:
-    ranked = sorted(values)
-    return ranked[min(len(ranked) - 1, int(share * len(ranked)))]
 
 
 def _memory(index: Path) -> float:
@@ -169,6 +179,40 @@ def _embedding() -> dict[str, float]:
         "sentence-transformers": len(texts) / median(b for _, b in pairs),
         "ratio": median(b / a for a, b in pairs),
     }
+
+
+def _first_token() -> dict[str, float]:
+    """Seconds to the first token of the usual prompt, through the worker, beside llama.cpp called directly: each keeps
+    the beginning of the prompt in its cache by its own rules."""
+    from rag.llm.llama import LlamaLLM, physical_cores
+    from rag.llm.templates import template
+    from rag.models import Models
+    from rag.prompt import sentence
+
+    models, threads = Models(), physical_cores()
+    entry = models.entry("smollm2-135m-instruct", "llm")
+    path = models.verified(entry) / next(iter(entry.files))
+    some = [q.text for q in questions() if q.kind == "answerable"][:16]
+    with rag.open(documents=ROOT / "seeds", llm_model="none") as assistant:
+        prompts = [p for q in some if (p := sentence(q, assistant.ask(q).evidence))]
+    ours, theirs = [], []
+    command = [sys.executable, "-c", _LLAMA_CPP, str(path), str(threads)]
+    calm = os.environ | {"GOMP_SPINCOUNT": "1000"}  # as in our worker
+    with (
+        LlamaLLM(path, entry.template, threads=threads) as llm,
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=calm) as peer,
+    ):
+        assert peer.stdin is not None and peer.stdout is not None
+        for prompt in prompts:
+            draft = llm.stream(prompt, 8)
+            ours.append(_timed(lambda draft=draft: next(draft)))  # type: ignore[misc]
+            draft.close()
+            print(json.dumps(template(entry.template).pieces(prompt)), file=peer.stdin, flush=True)
+            theirs.append(float(peer.stdout.readline()))
+        peer.stdin.close()
+    ours, theirs = ours[2:], theirs[2:]  # the first fill the cache
+    ratio = median(a / b for a, b in zip(ours, theirs, strict=True))
+    return {"rag, p50 s": median(ours), "llama.cpp, p50 s": median(theirs), "ratio": ratio}
 
 
 def _passages() -> list[str]:

@@ -6,6 +6,7 @@ Short-answer normalisation, EM and F1: Rajpurkar et al., EMNLP 2016 (the officia
 from __future__ import annotations
 
 import math
+import random
 import re
 import string
 from collections import Counter
@@ -73,6 +74,63 @@ def wrong_at(confidences: Sequence[float], right: Sequence[bool], coverage: floa
     """Share of wrong ones among the most confident `coverage` of all; nan if that is none."""
     order = sorted(range(len(right)), key=lambda i: -confidences[i])[: round(coverage * len(right))]
     return sum(not right[i] for i in order) / len(order) if order else math.nan
+
+
+def ndcg(found: Sequence[int], ideal: Sequence[int], k: int = 10) -> float:
+    """nDCG@k of grades in the order found (Järvelin & Kekäläinen, 2002): gain 2^grade - 1 over log2 of the place + 1.
+
+    >>> round(ndcg([0, 1], [1]), 3)
+    0.631
+    """
+
+    def gain(grades: Sequence[int]) -> float:
+        return sum((2.0**g - 1) / math.log2(n + 2) for n, g in enumerate(grades[:k]))
+
+    best = gain(sorted(ideal, reverse=True))
+    return gain(found) / best if best else 0.0
+
+
+def reciprocal_rank(found: Sequence[int], k: int = 10) -> float:
+    """1 / place of the first text that is graded at all, 0.0 if it is not among the first k."""
+    return next((1 / n for n, g in enumerate(found[:k], start=1) if g > 0), 0.0)
+
+
+def recall(found: Sequence[int], ideal: Sequence[int], k: int) -> float:
+    """Share of the graded texts that stand among the first k."""
+    return sum(g > 0 for g in found[:k]) / len(ideal) if ideal else 0.0
+
+
+def interval(values: Sequence[float], groups: Sequence[str], times: int = 1000) -> tuple[float, float]:
+    """95 % interval of the mean by drawing whole groups (documents) with replacement; nan without values."""
+    if not values:
+        return math.nan, math.nan
+    by: dict[str, list[float]] = {}
+    for value, group in zip(values, groups, strict=True):
+        by.setdefault(group, []).append(value)
+    parts = [(sum(some), len(some)) for some in by.values()]
+    rng = random.Random(0)
+    means = []
+    for _ in range(times):
+        drawn = rng.choices(parts, k=len(parts))
+        means.append(sum(s for s, _ in drawn) / sum(n for _, n in drawn))
+    means.sort()
+    return means[int(0.025 * times)], means[int(0.975 * times)]
+
+
+def risk_coverage(confidences: Sequence[float], right: Sequence[bool]) -> list[tuple[float, float]]:
+    """(coverage, share wrong among answered), the surest first, one point per question."""
+    order = sorted(range(len(right)), key=lambda i: -confidences[i])
+    wrong, points = 0, []
+    for n, i in enumerate(order, start=1):
+        wrong += not right[i]
+        points.append((n / len(order), wrong / n))
+    return points
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """The value below which about `share` of them lie, one of the values themselves. There must be one."""
+    ranked = sorted(values)
+    return ranked[min(len(ranked) - 1, int(share * len(ranked)))]
 
 
 def upper_bound(wrong: int, answered: int, sure: float = 0.95) -> float:

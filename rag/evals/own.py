@@ -1,0 +1,125 @@
+"""Questions written from a user's own documents, so that they see what to expect of them.
+
+    a sentence with a number, a date or a name  ->  the same sentence with a question word in its place, cut short
+    the same question with one name or number of another document put in  ->  one that nobody can answer
+
+No model writes them: each is right by construction, and the sentence it came from is known. They use the documents' own
+words, so people's questions will fare somewhat worse; comparing settings or collections by them is sound.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from rag.errors import UsageError
+from rag.evals.asking import Place
+from rag.evals.datasets import Dataset, Question
+from rag.evals.scoring import holds
+from rag.text import sentences
+from rag.types import Document, Span
+
+if TYPE_CHECKING:
+    from rag.assistant import Assistant
+
+WORDS = 14  # of a question, about the gap
+_DATE = re.compile(
+    r"\b(?:\d{1,2} )?(?:January|February|March|April|May|June|July|August|September|October|November|December)"
+    r"(?: \d{1,2})?(?:,? \d{4})?\b|\b(?:in )?(?:1[5-9]|20)\d\d\b"
+)
+_NUMBER = re.compile(r"(?<![\w.,-])\d[\d,.]*\d(?![\w-])|(?<![\w.,-])\d(?![\w.,-])")
+_NAME = re.compile(r"(?<![.?!“\"] )(?<!^)\b[A-Z][a-z]+(?: (?:of |de |van )?[A-Z][a-z]+)+\b")
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """What was taken out of a sentence, and the words that ask for it. `at`: in the document."""
+
+    at: Span
+    asks: str
+
+
+def written(assistant: Assistant, most: int, seed: int) -> tuple[Dataset, Place]:
+    """At most `most` answerable questions and as many unanswerable ones about the documents of an index."""
+    rng = random.Random(seed)
+    ids = [row.source.id for row in assistant.sources()]
+    rng.shuffle(ids)
+    if not ids:
+        raise UsageError("the index holds no documents to write questions from", "rag add PATH")
+    each = max(1, -(-most // len(ids)))
+    made: list[Question] = []
+    for id_ in ids[:most]:
+        made += list(_of(assistant.document(id_), each, rng))
+    made = _only(made)[:most]
+    if not made:
+        raise UsageError("no sentence of the documents has a number, a date or a name to ask for", "add more documents")
+    fooled = [q for q in (_fooled(q, made, rng) for q in made) if q is not None]
+    name = f"{len(made)} questions written from {len({q.group for q in made})} of {len(ids)} documents"
+    return Dataset(name, "reading", (), (*made, *fooled), ""), Place.same(ids)
+
+
+def _of(document: Document, most: int, rng: random.Random) -> Iterator[Question]:
+    found = []
+    for span in sentences(document.text):
+        words = span.of(document.text)
+        if 7 <= len(words.split()) <= 45 and "\n" not in words and words[-1] in ".!?":
+            found += [(span, gap) for gap in _gaps(words)]
+    for span, gap in rng.sample(found, min(most, len(found))):
+        sentence = span.of(document.text)
+        answer = gap.at.of(sentence)
+        yield Question(
+            f"{document.source.id}:{span.start + gap.at.start}",
+            _question(sentence, gap),
+            (answer,),
+            (document.source.id,),
+            ((document.source.id, span),),
+            group=document.source.id,
+        )
+
+
+def _gaps(sentence: str) -> list[Gap]:
+    """What a sentence can be asked for: one thing of each kind."""
+    found: list[Gap] = []
+    for pattern, asks in ((_DATE, "when"), (_NUMBER, "how many"), (_NAME, "who or what")):
+        for match in pattern.finditer(sentence):
+            taken = any(g.at.start < match.end() and match.start() < g.at.end for g in found)
+            if not taken and sentence.count(match.group()) == 1:
+                before = "in which year" if match.group()[-4:].isdigit() and asks == "when" else asks
+                found.append(Gap(Span(*match.span()), before))
+                break
+    return found
+
+
+def _question(sentence: str, gap: Gap) -> str:
+    """The words about the gap, the gap asked for."""
+    before, after = sentence[: gap.at.start].split(), sentence[gap.at.end :].rstrip(".!? ").split()
+    left = before[-(WORDS // 2) :]
+    right = after[: WORDS - len(left)]
+    return " ".join([*left, gap.asks, *right]).strip(" ,;:“”\"'") + "?"
+
+
+def _only(questions: Sequence[Question]) -> list[Question]:
+    """The questions without those that ask the same."""
+    return list({q.text: q for q in questions}.values())
+
+
+def _fooled(question: Question, others: Sequence[Question], rng: random.Random) -> Question | None:
+    """The question with a name or number of another document in place of its own."""
+    for pattern in (_NAME, _DATE, _NUMBER):
+        own = pattern.search(question.text)
+        pool = sorted(
+            {
+                m.group()
+                for q in others
+                if q.group != question.group or len(others) == 1
+                for m in pattern.finditer(f"{q.text} {q.answers[0]}")
+                if not holds(question.text, [m.group()]) and m.group() not in question.answers
+            }
+        )
+        if own is not None and pool:
+            text = question.text[: own.start()] + rng.choice(pool) + question.text[own.end() :]
+            return replace(question, id=f"{question.id}:fooled", text=text, answers=(), places=(), answerable=False)
+    return None

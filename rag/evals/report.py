@@ -1,0 +1,218 @@
+"""Records in, figures out: a table for people, JSON for programs, a risk-coverage curve as a picture.
+
+Accuracy never without coverage; 95 % intervals by drawing whole documents; the baselines that could embarrass us stand
+in the same table.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from rag.evals.scoring import (
+    auroc,
+    interval,
+    ndcg,
+    percentile,
+    recall,
+    reciprocal_rank,
+    risk_coverage,
+    upper_bound,
+    wrong_at,
+)
+
+Record = Mapping[str, Any]
+COVERAGE = 0.6
+_COLOURS = ("#3b6fd4", "#c2571a", "#2d8a5f", "#8a4fbf", "#666666", "#b3332e")
+
+
+def measured(records: Sequence[Record]) -> dict[str, dict[str, Any]]:
+    """By condition: the measures. A figure is a number, or {value, low, high, of} where an interval can be given."""
+    conditions = list(dict.fromkeys(r["condition"] for r in records))
+    made = {}
+    for condition in conditions:
+        some = [r for r in records if r["condition"] == condition]
+        asked = [r for r in some if "outcome" in r]
+        made[condition] = _retrieval(some) | (_answers(asked) if asked else {})
+    return made
+
+
+def _figure(records: Sequence[Record], of: Callable[[Record], float]) -> dict[str, Any]:
+    values = [float(of(r)) for r in records]
+    low, high = interval(values, [r["group"] for r in records])
+    return {"value": sum(values) / len(values), "low": low, "high": high, "of": len(values)}
+
+
+def _retrieval(some: Sequence[Record]) -> dict[str, Any]:
+    ranked = [r for r in some if "found" in r and r.get("answerable", True)]
+    if not ranked:
+        return {}
+    made = {
+        "retrieval: recall@1": _figure(ranked, lambda r: recall(r["found"], r["ideal"], 1)),
+        "retrieval: recall@10": _figure(ranked, lambda r: recall(r["found"], r["ideal"], 10)),
+        "retrieval: MRR@10": _figure(ranked, lambda r: reciprocal_rank(r["found"])),
+        "retrieval: nDCG@10": _figure(ranked, lambda r: ndcg(r["found"], r["ideal"])),
+    }
+    for name, key in (("BM25", "lexical"), ("the embedder", "dense")):
+        made[f"   {name} alone: recall@10"] = _figure(ranked, lambda r, key=key: recall(r[key], r["ideal"], 10))  # type: ignore[misc]
+        made[f"   {name} alone: nDCG@10"] = _figure(ranked, lambda r, key=key: ndcg(r[key], r["ideal"]))  # type: ignore[misc]
+    return made
+
+
+def _answers(asked: Sequence[Record]) -> dict[str, Any]:
+    yes = [r for r in asked if r["answerable"]]
+    no = [r for r in asked if not r["answerable"]]
+    made: dict[str, Any] = {"questions": f"{len(yes)} answerable, {len(no)} not"}
+    if yes:
+        made |= _evidence(yes) | _confidence(yes)
+    if no:
+        made["unanswerable ones answered"] = _figure(no, _given)
+        made["AUROC answerable / not"] = auroc([r["confidence"] for r in yes], [r["confidence"] for r in no])
+        made["SQuAD 2.0 F1, as answered"] = _figure(asked, lambda r: r["shown_f1"])
+        made["SQuAD 2.0 F1, threshold from the other half"] = _best_silence(asked)
+        made["   baseline: always answer"] = sum(r["f1"] for r in yes) / len(asked)
+        made["   baseline: never answer"] = len(no) / len(asked)
+    return made | _quotes(asked) | _times(asked)
+
+
+def _given(r: Record) -> bool:
+    return bool(r["outcome"] == "answered")
+
+
+def _evidence(yes: Sequence[Record]) -> dict[str, Any]:
+    made = {"evidence top-1: the first sentence holds the answer": _figure(yes, lambda r: r["top1"])}
+    made["   the same, at the annotated place"] = _figure(yes, lambda r: r["annotated"])
+    made["evidence top-3"] = _figure(yes, lambda r: r["top3"])
+    for name, key in (("first sentence of the first passage", "first_sentence"), ("nearest by cosine", "cosine")):
+        if based := [r for r in yes if key in r]:
+            made[f"   baseline: {name}"] = _figure(based, lambda r, key=key: r[key])  # type: ignore[misc]
+    if any(r["f1"] for r in yes):
+        made["short answer: EM"] = _figure(yes, lambda r: r["em"])
+        made["short answer: F1"] = _figure(yes, lambda r: r["f1"])
+    return made
+
+
+def _confidence(yes: Sequence[Record]) -> dict[str, Any]:
+    given = [r for r in yes if _given(r)]
+    wrong = sum(not r["top1"] for r in given)
+    made: dict[str, Any] = {"coverage: answerable ones answered": _figure(yes, _given)}
+    if given:
+        made["wrong among answered"] = _figure(given, lambda r: not r["top1"])
+        made["   below, with 95 % confidence"] = upper_bound(wrong, len(given))
+    made[f"wrong among answered at {COVERAGE:.0%} coverage"] = wrong_at(
+        [r["confidence"] for r in yes], [r["top1"] for r in yes], COVERAGE
+    )
+    return made
+
+
+def _quotes(asked: Sequence[Record]) -> dict[str, Any]:
+    yes = [r for r in asked if r["answerable"]]
+    cited = sum(r["citations"] for r in asked)
+    made: dict[str, Any] = {}
+    if yes:
+        made["a correct answer in the cited quotes"] = _figure(yes, lambda r: r["quoted"])
+    if cited:
+        made["citations equal to their source"] = sum(r["valid"] for r in asked) / cited
+    places = [r for r in yes if r["golds"] and r["citations"]]
+    if places:
+        precision = sum(r["cited_right"] for r in places) / sum(r["citations"] for r in places)
+        found = sum(r["gold_cited"] for r in places) / sum(r["golds"] for r in places)
+        made["citation precision"], made["citation recall"] = precision, found
+        made["citation F1"] = 2 * precision * found / (precision + found) if precision + found else 0.0
+    if based := [r for r in yes if "naive" in r]:
+        made["   the answer's text holds a gold answer"] = _figure(based, lambda r: r["said"])
+        made["   baseline: the same LLM, naively asked, says it"] = _figure(based, lambda r: r["naive"])
+    claims = sum(r["claims"] for r in asked)
+    if claims:
+        made["claims with a supported citation"] = sum(r["supported"] for r in asked) / claims
+    if given := [r for r in asked if _given(r)]:
+        made["answers in the model's own words"] = sum(r["worded"] for r in given) / len(given)
+    return made
+
+
+def _best_silence(asked: Sequence[Record]) -> float:
+    """Mean F1 when silence is allowed, the confidence needed chosen on the other half of the documents."""
+    titles = sorted({r["group"] for r in asked})
+    halves = [[r for r in asked if (titles.index(r["group"]) % 2) == half] for half in (0, 1)]
+    total = 0.0
+    for fit, test in (halves, halves[::-1]):
+        cuts = sorted(r["confidence"] for r in fit)
+
+        def score(cut: float, some: Sequence[Record]) -> float:
+            return sum(
+                r["f1"] * (r["confidence"] >= cut) if r["answerable"] else float(r["confidence"] < cut) for r in some
+            )
+
+        best = max([0.0, *cuts], key=lambda cut: score(cut, fit))
+        total += score(best, test)
+    return total / len(asked)
+
+
+def _times(asked: Sequence[Record]) -> dict[str, Any]:
+    made = {}
+    for name, key in (("first quote", "first_quote"), ("whole answer", "total")):
+        times = [r["seconds"][key] for r in asked if key in r["seconds"]]
+        if times:
+            made[f"seconds: {name}, p50 / p95"] = f"{percentile(times, 0.5):.2f} / {percentile(times, 0.95):.2f}"
+    return made
+
+
+def table(name: str, figures: Mapping[str, Mapping[str, Any]]) -> str:
+    """The figures of one dataset, a column per condition."""
+    conditions = list(figures)
+    rows = list(dict.fromkeys(row for some in figures.values() for row in some))
+    width = max(len(r) for r in rows) + 2
+    lines = [name, " " * width + "".join(f"{c:<24}" for c in conditions)]
+    for row in rows:
+        cells = "".join(f"{_cell(figures[c].get(row)):<24}" for c in conditions)
+        lines.append(f"{row:<{width}}{cells}".rstrip())
+    return "\n".join(lines)
+
+
+def _cell(figure: Any) -> str:
+    if figure is None:
+        return "-"
+    if isinstance(figure, Mapping):
+        return f"{_cell(figure['value'])} ({100 * figure['low']:.0f} to {100 * figure['high']:.0f})"
+    if isinstance(figure, float):
+        return "-" if math.isnan(figure) else f"{100 * figure:.1f}"
+    return str(figure)
+
+
+def curves(records: Sequence[Record]) -> dict[str, list[tuple[float, float]]]:
+    """Risk-coverage points by condition, over the answerable questions."""
+    made = {}
+    for condition in dict.fromkeys(r["condition"] for r in records):
+        yes = [r for r in records if r["condition"] == condition and r.get("answerable") and "top1" in r]
+        if yes:
+            made[condition] = risk_coverage([r["confidence"] for r in yes], [r["top1"] for r in yes])
+    return made
+
+
+def picture(named: Mapping[str, Sequence[tuple[float, float]]], title: str) -> str:
+    """The curves as SVG, readable on light and dark ground alike."""
+    top = max(0.1, *(risk for points in named.values() for _, risk in points[len(points) // 10 :]))
+    top = min(1.0, math.ceil(top * 10) / 10)
+    grid: list[str] = []
+    lines, legend = [], []
+    for n, (name, points) in enumerate(named.items()):
+        colour = _COLOURS[n % len(_COLOURS)]
+        drawn = " ".join(f"{60 + 500 * x:.1f},{20 + 280 * (1 - min(y, top) / top):.1f}" for x, y in points)
+        lines.append(f'<polyline points="{drawn}" fill="none" stroke="{colour}" stroke-width="2"/>')
+        legend.append(f'<text x="72" y="{36 + 16 * n}" fill="{colour}">{_escaped(name)}</text>')
+    for share in (0.0, 0.2, 0.4, 0.6, 0.8, 1.0):
+        x, y = 60 + 500 * share, 20 + 280 * (1 - share)
+        grid.append(f'<line x1="60" x2="560" y1="{y:.0f}" y2="{y:.0f}" stroke="#8885"/>')
+        grid.append(f'<text x="52" y="{y + 4:.0f}" text-anchor="end">{100 * share * top:.0f} %</text>')
+        grid.append(f'<text x="{x:.0f}" y="318" text-anchor="middle">{100 * share:.0f} %</text>')
+    says = "answered, the surest first; upwards: wrong among them"
+    return (
+        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 600 345" font-family="sans-serif" font-size="12" '
+        f'fill="#777"><title>{_escaped(title)}</title>{"".join(grid + lines + legend)}'
+        f'<text x="310" y="338" text-anchor="middle">{says}</text></svg>\n'
+    )
+
+
+def _escaped(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -1,0 +1,124 @@
+"""A whole evaluation: load, index, ask, measure, write down. It can be stopped and goes on where it was.
+
+FOLDER/settings.json   what was asked of what; other settings want another folder
+FOLDER/index           the dataset's texts, indexed
+FOLDER/records.jsonl   one line per question and condition
+FOLDER/report.json     every figure, with intervals
+FOLDER/report.txt      the table
+FOLDER/curve.svg       risk against coverage
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rag.assistant import Assistant
+from rag.config import Config
+from rag.errors import UsageError
+from rag.evals.asking import CONDITIONS, Place, Records, ask_all, indexed
+from rag.evals.datasets import Dataset, load
+from rag.evals.own import written
+from rag.evals.report import curves, measured, picture, table
+from rag.files import write_atomically
+from rag.types import to_json
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is asked: at most `sample` questions of each kind (0: all), the same ones for the same `seed`."""
+
+    out: Path
+    conditions: tuple[str, ...] = CONDITIONS
+    sample: int = 0
+    seed: int = 0
+    baselines: bool = True
+    naive: bool = False
+    fresh: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """The figures by condition, and the table that shows them."""
+
+    name: str
+    figures: dict[str, dict[str, Any]]
+    table: str
+    folder: Path
+
+
+def evaluate(path: Path, plan: Plan, config: Config, progress: Progress | None = None) -> Result:
+    """The figures of one dataset, asked through the public API with these settings."""
+    whole = load(path)
+    dataset = whole.sample(plan.sample, plan.seed)
+    _begin(plan, {"dataset": whole.digest, "questions": len(dataset.questions)}, config)
+    with Assistant(plan.out / "index", config, write=True) as assistant:
+        indexed(assistant, dataset, _told(progress, "indexing"))
+        return _asked(assistant, dataset, Place.of(dataset), plan, progress)
+
+
+def evaluate_own(assistant: Assistant, plan: Plan, progress: Progress | None = None) -> Result:
+    """The figures of an index, on questions written from its own documents."""
+    dataset, place = written(assistant, plan.sample or 50, plan.seed)
+    _begin(plan, {"documents": len(place.source), "questions": len(dataset.questions)}, assistant.config)
+    return _asked(assistant, dataset, place, plan, progress, ("full",))
+
+
+def _asked(
+    assistant: Assistant,
+    dataset: Dataset,
+    place: Place,
+    plan: Plan,
+    progress: Progress | None,
+    conditions: Sequence[str] | None = None,
+) -> Result:
+    records = Records(plan.out / "records.jsonl")
+    try:
+        ask_all(
+            assistant,
+            dataset,
+            place,
+            plan.conditions if conditions is None else conditions,
+            records,
+            baselines=plan.baselines,
+            naive=plan.naive,
+            progress=_told(progress, "asking"),
+        )
+    finally:
+        records.close()
+    figures = measured(records.done)
+    shown = table(dataset.name, figures)
+    write_atomically(plan.out / "report.json", _json({"dataset": dataset.name, "figures": figures}))
+    write_atomically(plan.out / "report.txt", f"{shown}\n".encode())
+    if drawn := curves(records.done):
+        write_atomically(plan.out / "curve.svg", picture(drawn, dataset.name).encode())
+    return Result(dataset.name, figures, shown, plan.out)
+
+
+def _begin(plan: Plan, facts: dict[str, Any], config: Config) -> None:
+    """Make the folder ready; one that was begun with other settings is not mixed with these."""
+    settings = {**facts, "sample": plan.sample, "seed": plan.seed, "naive": plan.naive, "config": to_json(config)}
+    kept = plan.out / "settings.json"
+    if plan.fresh and kept.is_file():  # only a folder that this command made
+        shutil.rmtree(plan.out)
+    if kept.is_file() and json.loads(kept.read_text("utf-8")) != json.loads(_json(settings)):
+        raise UsageError(f"{plan.out} holds a run with other settings", "--fresh begins anew; or name another --out")
+    plan.out.mkdir(parents=True, exist_ok=True)
+    if not kept.is_file():
+        if any(plan.out.iterdir()):
+            raise UsageError(f"{plan.out} holds something else", "--out names another folder")
+        write_atomically(kept, _json(settings))
+
+
+def _json(value: Any) -> bytes:
+    return (json.dumps(to_json(value), indent=1, ensure_ascii=False) + "\n").encode()
+
+
+def _told(progress: Progress | None, step: str) -> Callable[[int, int], None] | None:
+    return None if progress is None else lambda done, total: progress(step, done, total)

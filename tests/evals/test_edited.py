@@ -1,0 +1,69 @@
+"""Edits of facts, and questions written from documents, are right by construction."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import rag
+from rag.evals.datasets import Dataset, Question, Text
+from rag.evals.obedience import edits, said
+from rag.evals.own import written
+from rag.evals.validity import counted, pdf, texts
+from rag.types import Answer, Outcome, Span
+
+TEXT = "The bridge was built by Anna Weiss in 1931. It is 240 metres long, and the tunnel is 12 metres wide."
+QUESTIONS = (
+    *(
+        Question(str(n), asked, (answer,), ("t",), (("t", Span(TEXT.index(answer), TEXT.index(answer) + len(answer))),))
+        for n, (asked, answer) in enumerate(
+            [
+                ("Who built the bridge?", "Anna Weiss"),
+                ("When was the bridge built?", "1931"),
+                ("How long is it?", "240"),
+                ("Is the bridge of 1931 by Anna Weiss?", "Anna Weiss"),  # names its own answer: no question of fact
+                ("What is wide?", "the tunnel"),  # neither a number nor a name
+            ]
+        )
+    ),
+    Question("x", "Who sailed?", ("Olaf Berg",), ("u",), (("u", Span(0, 9)),)),
+)
+DATASET = Dataset("d", "reading", (Text("t", "T", TEXT), Text("u", "U", "Olaf Berg sailed.")), QUESTIONS, "")
+
+
+def test_an_edit_exchanges_exactly_the_answer_for_another_of_its_kind() -> None:
+    made = {e.question.id: e for e in edits(DATASET, 99, 1)}
+    assert set(made) == {"0", "1", "2", "x"}
+    for edit in made.values():
+        original = next(t.text for t in DATASET.texts if t.id == edit.question.gold[0])
+        assert edit.text.replace(edit.new, edit.old) == original != edit.text
+    assert made["0"].new == "Olaf Berg" and len(made["1"].new) == 4 and made["2"].new.isdigit()
+    assert [e.new for e in edits(DATASET, 99, 1)] == [e.new for e in edits(DATASET, 99, 1)]
+
+
+def test_an_answer_that_says_the_old_value_is_caught_even_beside_the_new_one() -> None:
+    edit = next(e for e in edits(DATASET, 99, 1) if e.question.id == "2")
+
+    def answer(text: str, outcome: Outcome = Outcome.ANSWERED) -> Answer:
+        return Answer("?", text, (), (), outcome)
+
+    assert said(edit, answer(f"It is {edit.new} metres long.")) == "new"
+    assert said(edit, answer(f"It is {edit.new}, not 240 metres long.")) == "old"
+    assert said(edit, answer("It is long.")) == "neither"
+    assert said(edit, answer(f"It is {edit.new} metres.", Outcome.CLOSEST)) == "not answered"
+
+
+@pytest.mark.slow
+def test_citations_of_hostile_texts_hold(tmp_path: Path) -> None:
+    for name, text in texts(6, 3):
+        (tmp_path / name).write_bytes(text.encode())
+    pdf(tmp_path / "boats.pdf", [f"In {1900 + n} the town of Hull counted {7 * n} boats." for n in range(50)])
+    with rag.open(documents=tmp_path, llm_model="none") as assistant:
+        assert len(assistant.sources()) == 7
+        asked, given, held = counted(assistant, 40, 0)
+        dataset, place = written(assistant, 30, 0)
+    assert given >= 40 and held == given and asked > 0
+    for question in dataset.questions:
+        assert question.gold[0] in place.source
+        assert question.answerable or (question.answers == () and question.id.endswith(":fooled"))
