@@ -36,14 +36,24 @@ class LLM(Protocol):
     def stream(
         self, prompt: Sequence[Message], max_tokens: int, seed: int = 0, stop: Sequence[str] = ()
     ) -> Iterator[str]:
-        """Pieces of text, greedy. Raises PromptTooLong when prompt and max_tokens do not fit `window`, ModelDied when
-        the worker ends, ValueError when max_tokens < 1."""
+        """Pieces of text, greedy. Raises PromptTooLong when prompt and max_tokens do not fit `window`, Busy when too
+        many wait, ModelDied when the worker ends, ValueError when max_tokens < 1."""
         ...
 
     def warm(self) -> None:
-        """Begin to load, if there is anything to load; returns at once."""
+        """Begin to load, if there is anything to load; returns at once. Raises Busy when too many wait already."""
         ...
 
     def close(self) -> None:
         """Free the model. A closed LLM raises ModelDied on use; closing twice is fine."""
         ...
+
+
+def waits(draft: Iterator[str]) -> Iterator[int]:
+    """How many are answered before `draft`, at first and each time that changes; nothing where it need not wait.
+
+    >>> list(waits(iter(["a draft of no line"])))
+    []
+    """
+    told = getattr(draft, "waits", None)
+    return iter(()) if told is None else told()

@@ -1,9 +1,10 @@
 """llama.cpp itself: one model, one context, one owner. Only the worker process (rag/llm/worker.py) comes in here.
 
-Same prompt, same text, whatever was asked before: a prompt is computed in strides of 64 tokens counted from its
-beginning, and only whole strides that are token for token the same are taken from the cache. So every number is
-computed by the same operations on the same shapes, cached or not. (Flash attention is off: with it the sums depend on
-the shape of the batch, up to 0.7 in a logit; on a CPU it is no faster.)
+Same prompt, same text, whatever was asked before: a prompt is computed in strides of 128 tokens, counted from its
+beginning and again from its joint (where its last message begins, so that what is the same in every prompt ends a
+stride), and only strides that are token for token the same are taken from the cache. So every number is computed by the
+same operations on the same shapes, cached or not. (Flash attention is off: with it the sums depend on the shape of the
+batch, up to 0.7 in a logit; on a CPU it is no faster.)
 
 Two threads on one context kill the process; the tokeniser alone is read-only and may be used beside it.
 """
@@ -22,7 +23,7 @@ from numpy.typing import NDArray
 from rag.errors import ModelDamaged, ModelError, PromptTooLong
 from rag.llm.templates import Piece
 
-STRIDE = 64  # tokens; the prefill is as fast as with 512, cancelling is noticed at once, at most 63 are computed again
+STRIDE = 128  # tokens; as fast as 512, and most last messages are one; cancelling is noticed at once all the same
 _ERROR = 4  # ggml_log_level
 
 
@@ -53,6 +54,7 @@ class Engine:
         self._memory = llama_cpp.llama_get_memory(self._context)
         self._batch = llama_cpp.llama_batch_init(STRIDE, 0, 1)
         self._cached: list[int] = []
+        self._cuts: list[int] = []  # where the strides of what is cached end
         self._beat = beat
         self._stop = False
         self._beaten = 0.0
@@ -107,8 +109,9 @@ class Engine:
 
     # --- the context: the owner's thread only ---
 
-    def write(self, prompt: Sequence[int], max_tokens: int) -> Iterator[bytes]:
+    def write(self, prompt: Sequence[int], max_tokens: int, joint: int = 0) -> Iterator[bytes]:
         """The bytes of the likeliest continuation, token by token, until the model ends its turn or `max_tokens`.
+        `joint`: tokens before the prompt's last message.
 
         Raises PromptTooLong before anything is computed, Stopped if `beat` says so while the prompt is."""
         if len(prompt) + max_tokens > self.window:
@@ -118,7 +121,7 @@ class Engine:
             )
         if not prompt:
             raise ModelError("an empty prompt")
-        logits = self._prefill(prompt)
+        logits = self._prefill(prompt, joint)
         for at in range(len(prompt), len(prompt) + max_tokens):
             token = int(np.argmax(logits))
             if np.isnan(logits[token]):
@@ -128,17 +131,17 @@ class Engine:
             yield self._bytes_of(token)
             logits = self._decode([token], at, last_only=True)[0]
 
-    def score(self, prompt: Sequence[int], continuations: Sequence[Sequence[int]]) -> list[float]:
+    def score(self, prompt: Sequence[int], continuations: Sequence[Sequence[int]], joint: int = 0) -> list[float]:
         """The natural logarithm of the probability of each continuation, 0 or less; longer ones are not helped."""
         longest = max((len(c) for c in continuations), default=0)
         if len(prompt) + longest > self.window:
             raise PromptTooLong(f"a prompt of {len(prompt)} tokens and {longest} are over the window of {self.window}")
-        first = _log_softmax(self._prefill(prompt))
+        first = _log_softmax(self._prefill(prompt, joint))
         scores = []
         for tokens in continuations:
             scores.append(self._score_one(len(prompt), first, tokens))
             if not self._forget(len(prompt)):
-                self._prefill(prompt)
+                self._prefill(prompt, joint)
         return scores
 
     def _score_one(self, at: int, first: NDArray[np.float64], tokens: Sequence[int]) -> float:
@@ -150,27 +153,31 @@ class Engine:
             before = rows[-1]
         return total
 
-    def reused(self, prompt: Sequence[int]) -> int:
+    def reused(self, prompt: Sequence[int], joint: int = 0) -> int:
         """How many of the prompt's first tokens need not be computed again: whole strides, never all."""
-        same = next((i for i, (a, b) in enumerate(zip(prompt, self._cached, strict=False)) if a != b), None)
-        if same is None:
-            same = min(len(prompt), len(self._cached))
-        return min(same, len(prompt) - 1) // STRIDE * STRIDE
+        start = 0
+        for cut, cached in zip(_cuts(len(prompt), joint), self._cuts, strict=False):
+            if cut != cached or cut == len(prompt) or list(prompt[start:cut]) != self._cached[start:cut]:
+                break
+            start = cut
+        return start
 
-    def _prefill(self, prompt: Sequence[int]) -> NDArray[np.float32]:
+    def _prefill(self, prompt: Sequence[int], joint: int) -> NDArray[np.float32]:
         """Computes the prompt, as far as it is not cached; the logits after its last token."""
-        start = self.reused(prompt)
+        start = self.reused(prompt, joint)
         if not self._forget(start):
             start = 0
         del self._cached[start:]
+        self._cuts = [cut for cut in self._cuts if cut <= start]
         self._stop, self._beaten = False, time.monotonic()
         self._cpp.llama_set_abort_callback(self._context, self._abort, None)
         try:
-            for at in range(start, len(prompt), STRIDE):
-                part = list(prompt[at : at + STRIDE])
-                logits = self._decode(part, at, last_only=True)[0]
-                if len(part) == STRIDE:
-                    self._cached += part
+            for cut in _cuts(len(prompt), joint)[len(self._cuts) :]:
+                part = list(prompt[start:cut])
+                logits = self._decode(part, start, last_only=True)[0]
+                self._cached += part
+                self._cuts.append(cut)
+                start = cut
         finally:
             self._cpp.llama_set_abort_callback(self._context, self._no_abort, None)
         return logits
@@ -198,6 +205,7 @@ class Engine:
             return True
         self._cpp.llama_memory_clear(self._memory, True)
         self._cached.clear()
+        self._cuts.clear()
         return False
 
     def _aborted(self, _user: object) -> bool:
@@ -206,6 +214,15 @@ class Engine:
             self._beaten = time.monotonic()
             self._stop = self._beat()
         return self._stop
+
+
+def _cuts(length: int, joint: int) -> list[int]:
+    """Where the strides of a prompt end: every 128 tokens from its beginning to its joint, and from there to its end.
+
+    >>> _cuts(400, joint=200)
+    [128, 200, 328, 400]
+    """
+    return [*range(STRIDE, joint, STRIDE), *([joint] if joint else []), *range(joint + STRIDE, length, STRIDE), length]
 
 
 def _log_softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:

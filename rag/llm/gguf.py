@@ -150,11 +150,14 @@ def _take(f: BinaryIO, count: int) -> bytes:
 
 def check_memory(header: Header, window: int, free: int | None) -> None:
     """Raises ModelError if the model with that window does not fit into `free` bytes; None: not known, not checked."""
-    need = header.memory(window)
+    check_free(f"{header.path.name} with a window of {window} tokens", header.memory(window), free)
+
+
+def check_free(what: str, need: int, free: int | None) -> None:
+    """Raises ModelError if `what` needs more bytes than are free; None: not known, not checked."""
     if free is not None and need > free:
         raise ModelError(
-            f"{header.path.name} with a window of {window} tokens needs {need / 1e9:.1f} GB of memory, "
-            f"and {free / 1e9:.1f} GB are free",
+            f"{what} needs {need / 1e9:.1f} GB of memory, and {free / 1e9:.1f} GB are free",
             "choose a smaller model or a smaller window, or close other programs",
         )
 

@@ -1,8 +1,9 @@
 """The local LLM as the house sees it: llama.cpp in a process of its own, one answer at a time.
 
-Any number of threads may ask at once: they stand in one line, first come, first served. Closing a draft, from any
-thread, takes it out of the line, or stops the model within milliseconds, be it writing or still reading the prompt. If
-the process dies, whoever was being answered hears `ModelDied`; the next in the line gets a new process.
+Threads that ask at once stand in one line (rag/llm/line.py), first come, first served, and each may see its place.
+Closing a draft, from any thread, takes it out of the line, or stops the model within milliseconds, be it writing or
+still reading the prompt. If the process dies, whoever was being answered hears `ModelDied`; the next in the line gets a
+new process.
 
     LlamaLLM --Supervised--> pipes --worker.py--> engine.py --llama_cpp--> the model
 """
@@ -14,7 +15,6 @@ import os
 import queue
 import threading
 import weakref
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -25,6 +25,7 @@ from typing import Any
 from rag.errors import Cancelled, ConfigError, ModelDied, ModelError, RagError
 from rag.files import sha256_of
 from rag.llm.gguf import Header, check_memory, free_memory, read_header
+from rag.llm.line import Line
 from rag.llm.supervisor import Reply, Supervised
 from rag.llm.templates import recognise, template
 from rag.types import Message
@@ -64,7 +65,7 @@ class LlamaLLM:
             "threads": _checked_threads(threads),
         }
         self._timeouts_s = (start_timeout_s, silence_timeout_s)
-        self._turns = _Turns()
+        self._line = Line()
         self._home = _Home()
         # Not __del__: this also runs when the interpreter ends, and holds no reference to self.
         self._close = weakref.finalize(self, self._home.close)
@@ -72,7 +73,7 @@ class LlamaLLM:
     @property
     def waiting(self) -> int:
         """How many askers are being answered or stand in the line."""
-        return len(self._turns)
+        return len(self._line)
 
     @property
     def pid(self) -> int | None:
@@ -81,7 +82,8 @@ class LlamaLLM:
         return worker.pid if worker is not None and worker.alive else None
 
     def warm(self) -> None:
-        """Starts loading, and returns at once."""
+        """Starts loading, and returns at once. Raises Busy if the line is full: better told before a search."""
+        self._line.check()
         self._worker()
 
     def render(self, prompt: Sequence[Message]) -> str:
@@ -93,24 +95,26 @@ class LlamaLLM:
         return int(self._ask({"op": "length", "pieces": self._pieces(prompt)})["tokens"])
 
     def stream(self, prompt: Sequence[Message], max_tokens: int, seed: int = 0, stop: Sequence[str] = ()) -> Draft:
-        """The draft, greedy, so that `seed` changes nothing. Takes its place in the line with the first `next()`.
+        """The draft, greedy, so that `seed` changes nothing. Takes its place in the line with the first `next()`,
+        or `waits()`.
 
-        Raises ValueError at once when max_tokens < 1 or a stop string is empty; with the first `next()` PromptTooLong,
-        ModelError or ModelDied; later ModelDied, or Cancelled in a thread that waits while another closes the draft."""
+        Raises ValueError at once when max_tokens < 1 or a stop string is empty; with the first `next()` Busy,
+        PromptTooLong, ModelError or ModelDied; later ModelDied, or Cancelled in a thread that waits while another
+        closes the draft."""
         if max_tokens < 1:
             raise ValueError(f"max_tokens must be at least 1, got {max_tokens}")
         if not all(stop):
             raise ValueError("an empty stop string would stop everything")
-        request = {"op": "write", "pieces": self._pieces(prompt), "max_tokens": max_tokens, "stop": list(stop)}
-        return Draft(_Asking(self._turns, self._worker, request))
+        request = {"op": "write", **self._prompt(prompt), "max_tokens": max_tokens, "stop": list(stop)}
+        return Draft(_Asking(self._line, self._worker, request))
 
     def score(self, prompt: Sequence[Message], continuations: Sequence[str]) -> list[float]:
         """The natural logarithm of the probability that the answer begins with each text; 0 is certain. Stands in the
         line like `stream`."""
         if not all(continuations):
             raise ValueError("an empty continuation has no probability")
-        request = {"op": "score", "pieces": self._pieces(prompt), "continuations": list(continuations)}
-        asking = _Asking(self._turns, self._worker, request)
+        request = {"op": "score", **self._prompt(prompt), "continuations": list(continuations)}
+        asking = _Asking(self._line, self._worker, request)
         try:
             while (said := asking.next()) is not None:
                 if isinstance(said, RagError):
@@ -131,6 +135,12 @@ class LlamaLLM:
 
     def _pieces(self, prompt: Sequence[Message]) -> list[tuple[str, bool]]:
         return template(self.template).pieces(prompt)
+
+    def _prompt(self, prompt: Sequence[Message]) -> dict[str, Any]:
+        """The pieces, and the number of those that stand before the last message: what other prompts may share."""
+        pieces, before = self._pieces(prompt), self._pieces(prompt[:-1])
+        joint = next((i for i, (a, b) in enumerate(zip(pieces, before, strict=False)) if a != b), 0)
+        return {"pieces": pieces, "joint": joint}
 
     def _worker(self) -> Supervised:
         def start() -> Supervised:
@@ -177,6 +187,11 @@ class Draft(Iterator[str]):
             raise said
         return said
 
+    def waits(self) -> Iterator[int]:
+        """How many are answered before it, at first and each time that changes; nothing if it need not wait. Takes its
+        place in the line. Raises Busy."""
+        yield from self._asking.before()  # not returned: the draft must live as long as somebody watches its place
+
     @property
     def usage(self) -> Usage | None:
         """What it took; None until it has ended by itself."""
@@ -192,32 +207,51 @@ class Draft(Iterator[str]):
 
 
 class _Asking:
-    """One request on its way: waiting for its turn, running, over. Apart from `Draft`, so that the listening thread's
-    hold on it does not keep a draft alive that nobody reads any more."""
+    """One request on its way: waiting for its turn, running, over. Apart from `Draft`, so that the hold that other
+    threads have on it does not keep a draft alive that nobody reads any more."""
 
-    def __init__(self, turns: _Turns, worker: Callable[[], Supervised], request: Mapping[str, Any]) -> None:
-        self._turns, self._worker, self._request = turns, worker, request
+    def __init__(self, line: Line, worker: Callable[[], Supervised], request: Mapping[str, Any]) -> None:
+        self._line, self._worker, self._request = line, worker, request
         self._inbox: queue.SimpleQueue[str | RagError | None] = queue.SimpleQueue()
         self._lock = threading.RLock()  # close() may run inside next(), from a collected draft
         self._sent: tuple[Supervised, int] | None = None
-        self._begun = self._over = self._closed = False
+        self._joined = self._over = self._closed = False
         self.told: Reply = {}
 
+    def before(self) -> Iterator[int]:
+        """How many are before it, each time that changes, until its turn comes or it leaves. Raises Busy."""
+        self._join()
+        yield from self._line.before(self)
+
     def next(self) -> str | RagError | None:
-        """The next piece, the error that ended it, or None at the end and ever after."""
+        """The next piece, the error that ended it, or None at the end and ever after. Raises Busy."""
         if self._over or self._closed:
             return None
-        if not self._begun:
-            self._begun = True
-            self._begin()
+        self._join()
         said = self._inbox.get()
         self._over = not isinstance(said, str)
         return said
 
-    def _begin(self) -> None:
-        """Waits for the turn and sends the request; what fails is told through the inbox."""
-        if not self._turns.take(self):
-            return
+    def _join(self) -> None:
+        """Takes a place in the line, once. Who has to wait has a thread for it: an asker who looks at its place and
+        then at nothing more must not hold up those behind it."""
+        with self._lock:
+            if self._joined or self._closed:
+                return
+            self._line.join(self)
+            self._joined = True
+        if next(self._line.before(self), 0) == 0:
+            self._send()
+        else:
+            threading.Thread(target=self._wait_and_send, name="rag-llm-line", daemon=True).start()
+
+    def _wait_and_send(self) -> None:
+        for _ in self._line.before(self):
+            pass
+        self._send()
+
+    def _send(self) -> None:
+        """Sends the request; what fails is told through the inbox."""
         try:
             with self._lock:
                 if not self._closed:
@@ -226,18 +260,18 @@ class _Asking:
                     return
         except RagError as e:
             self._inbox.put(e)
-        self._turns.leave(self)
+        self._line.leave(self)
 
     def _hear(self, reply: Reply | RagError) -> None:
         """Runs in the listening thread."""
         if isinstance(reply, RagError):
-            self._turns.leave(self)
+            self._line.leave(self)
             self._inbox.put(reply)
         elif "text" in reply:
             self._inbox.put(reply["text"])
         elif "end" in reply:
             self.told = reply["end"]
-            self._turns.leave(self)
+            self._line.leave(self)
             self._inbox.put(None)
 
     def close(self) -> None:
@@ -249,34 +283,9 @@ class _Asking:
         if not self._over:
             self._inbox.put(Cancelled("the answer was stopped"))  # for a thread that waits in next()
         if sent is None:
-            self._turns.leave(self)
+            self._line.leave(self)
         else:
             sent[0].cancel(sent[1])  # the turn is left when the process says that it has stopped
-
-
-class _Turns:
-    """The line: first come, first served, one at a time."""
-
-    def __init__(self) -> None:
-        self._line: deque[_Asking] = deque()
-        self._moved = threading.Condition()
-
-    def __len__(self) -> int:
-        return len(self._line)
-
-    def take(self, who: _Asking) -> bool:
-        """Waits until `who` is first; False if it was taken out of the line meanwhile."""
-        with self._moved:
-            self._line.append(who)
-            self._moved.wait_for(lambda: who not in self._line or self._line[0] is who)
-            return who in self._line
-
-    def leave(self, who: _Asking) -> None:
-        """Takes `who` out of the line, wherever it stands."""
-        with self._moved:
-            if who in self._line:
-                self._line.remove(who)
-                self._moved.notify_all()
 
 
 class _Home:

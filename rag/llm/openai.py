@@ -51,9 +51,11 @@ class OpenAILLM:
         url = httpx.URL(base_url)
         if url.scheme not in ("http", "https") or not url.host:
             raise ConfigError(f"llm.base_url {base_url!r} is no http address", "for example http://127.0.0.1:8080/v1")
+        if url.userinfo:  # addresses are logged; a key stands in the environment, and nowhere else
+            raise ConfigError(f"llm.base_url for {url.host} holds a user or a password", f"put the key into ${key_env}")
         self.name = model
         self.window = window
-        self.place = f"{url.scheme}://{url.netloc.decode()}"  # netloc has no user and password in it
+        self.place = f"{url.scheme}://{url.netloc.decode()}"
         self.fingerprint = hashlib.sha256(f"{self.place}{url.path} {model}".encode()).hexdigest()[:16]
         self._url = str(url).rstrip("/") + "/chat/completions"
         self._key_env = key_env

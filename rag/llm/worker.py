@@ -4,7 +4,7 @@ One JSON object per line, requests on standard input, replies on standard output
 standard error, so that it can never be taken for a reply.
 
     {"op": "load", "id": 0, "path": ..., "window": ..., "threads": ...}     -> {"id": 0, "end": {}}
-    {"op": "write", "id": 7, "pieces": [[text, is_control]...], "max_tokens": 96, "stop": [...]}
+    {"op": "write", "id": 7, "pieces": [[text, is_control]...], "joint": 9, "max_tokens": 96, "stop": [...]}
         -> {"id": 7, "text": "Yes"} .. {"id": 7, "end": {"finish": "turn", "prompt": 210, "reused": 128, "written": 3}}
     {"op": "score", "id": 8, "pieces": ..., "continuations": [...]}          -> {"id": 8, "end": {"scores": [...]}}
     {"op": "length", "id": 9, "pieces": ...}                                 -> {"id": 9, "end": {"tokens": 210}}
@@ -93,15 +93,16 @@ class Worker:
 
     def _score(self, job: Request) -> dict[str, Any]:
         engine = self._loaded()
+        prompt, joint = _prompt(engine, job)
         continuations = [engine.tokens([(text, False)]) for text in job["continuations"]]
-        return {"scores": engine.score(engine.tokens(job["pieces"]), continuations)}
+        return {"scores": engine.score(prompt, continuations, joint)}
 
     def _write(self, job: Request) -> dict[str, Any]:
         engine = self._loaded()
-        prompt = engine.tokens(job["pieces"])
-        told = {"prompt": len(prompt), "reused": engine.reused(prompt) if prompt else 0}
+        prompt, joint = _prompt(engine, job)
+        told = {"prompt": len(prompt), "reused": engine.reused(prompt, joint) if prompt else 0}
         pieces, written, finish = Pieces(job["stop"]), 0, "turn"
-        for data in engine.write(prompt, job["max_tokens"]):
+        for data in engine.write(prompt, job["max_tokens"], joint):
             written += 1
             self._tell(job["id"], pieces.add(data))
             if self._beat():
@@ -134,6 +135,12 @@ class Worker:
             self._replies.write(json.dumps({"id": to, **what}).encode() + b"\n")
             self._replies.flush()
             self._said = time.monotonic()
+
+
+def _prompt(engine: Engine, job: Request) -> tuple[list[int], int]:
+    """The tokens of a request, and how many of them stand before its last message: its first `joint` pieces."""
+    before, last = (engine.tokens(part) for part in (job["pieces"][: job["joint"]], job["pieces"][job["joint"] :]))
+    return before + last, len(before) if last else 0
 
 
 def _end_with_parent(parent: int) -> None:
