@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import pytest
 
@@ -299,7 +300,8 @@ def hit(text: str, heading: str = "") -> Hit:
 
 def test_evidence_lies_where_the_sentence_lies_with_the_heading_read_but_left_out() -> None:
     some = hit("One. Two three.", heading="Head")
-    reading = Reading(0.0, ((Span(0, 4), 9.0), (Span(5, 9), 1.0), (Span(10, 20), 2.0)), Span(14, 19), 3.0, 0.0)
+    scored = ((Span(0, 4), 9.0), (Span(5, 9), 1.0), (Span(10, 20), 2.0))
+    reading = Reading(0.0, scored, Span(14, 19), 3.0, 0.0, (None, None, (Span(14, 19), 3.0)))
     first, second = ranked([some], [reading])
     assert (first.text, second.text) == ("Two three.", "One.")
     assert first.answer == Span(109, 114)
@@ -309,3 +311,20 @@ def test_evidence_lies_where_the_sentence_lies_with_the_heading_read_but_left_ou
 def test_a_sentence_that_stands_twice_is_evidence_once() -> None:
     reading = Reading(0.0, ((Span(0, 10), 1.0),), None, 0.0, 0.0)
     assert len(ranked([hit("Two trees."), hit("Two trees.")], [reading, reading])) == 1
+
+
+def test_a_claim_may_not_take_its_subject_from_the_question_where_only_another_document_has_it(tmp_path: Path) -> None:
+    """The judge grants a claim the question's words; 'laptop' stands in the handbook, the warranty is the pump's."""
+    config = rag.Config.load({"llm.model": "none"}, environ={})
+    with rag.Assistant(tmp_path, config) as assistant:
+        assistant.add_text("The company provides a laptop and a screen.", title="Handbook", uri="mem:handbook")
+        assistant.add_text("We can offer the pump. The warranty is three years.", title="Offer", uri="mem:offer")
+        rooms = replace(assistant._rooms, style="prose")
+
+        def said(draft: str, question: str) -> Answer:
+            return last(stream(replace(rooms, llm=Writes(draft)), question))
+
+        lie = said("The warranty on the laptop is three years.", "What is the warranty on the laptop?")
+        assert [c.origin for c in lie.claims] != [Origin.MODEL] and "on the laptop is" not in lie.text
+        true = said("The warranty lasts three years.", "How long does the warranty last?")
+        assert true.text == "The warranty lasts three years."  # 'lasts' is the asker's own word for it

@@ -36,6 +36,10 @@ def judge(claim: str, *quotes: str) -> Judgement:
 @pytest.mark.parametrize(
     ("claim", "quote"),
     [
+        (
+            "The East London Mosque is in Tower Hamlets.",
+            "Mosques are the East London Mosque in Tower Hamlets and the New Mosque of Leyton.",
+        ),
         ("Japan will donate 250 cherry blossom trees to the United States.", TREES),
         ("Japan will give two hundred and fifty cherry trees to the U.S.", TREES),
         ("250 cherry blossom trees will be donated to America by Japan.", TREES),
@@ -60,6 +64,11 @@ def test_a_true_claim_in_other_words_is_supported(claim: str, quote: str) -> Non
 @pytest.mark.parametrize(
     ("claim", "quote", "failure"),
     [
+        (
+            "The East London Mosque is located in Leyton.",
+            "Mosques are the East London Mosque in Tower Hamlets and the New Mosque of Leyton.",
+            "the quotes have 'in Tower Hamlets' where the claim has 'in Leyton'",
+        ),
         ("Japan will donate 260 cherry blossom trees to the United States.", TREES, "260"),
         ("Japan will donate 2,500 cherry blossom trees.", TREES, "2,500"),
         ("It is the 205th anniversary of America's founding.", TREES, "205th"),
@@ -151,3 +160,18 @@ def test_on_edited_claims_the_judge_is_right_in_85_percent_and_refuses_few_true_
     assert len(chosen) > 2000
     assert accuracy >= 0.85
     assert refused <= 0.10
+
+
+FOUNDING = "Japan will donate 250 trees to the United States for the 250th anniversary of America’s founding in 2026."
+
+
+def test_a_year_that_the_quote_gives_to_another_thing_is_not_the_claims() -> None:
+    judge = RuleJudge()
+
+    def score(claim: str, quote: str) -> float:
+        return judge.judge([claim], [[quote]])[0].score
+
+    assert score("Japan will donate 250 trees to the United States in 2026.", FOUNDING) < 0.55
+    assert score("Japan will donate 250 trees for the anniversary of America’s founding in 2026.", FOUNDING) > 0.8
+    assert score("Japan gave trees in 1912.", "Japan gave trees to the city of Washington in 1912.") > 0.8
+    assert score("Japan gave trees in 1912.", "In 1912, Japan gave trees to the capital.") > 0.8

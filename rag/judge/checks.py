@@ -8,6 +8,7 @@ claim is no fault, unless it turns the claim round (a negation, a 'may').
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -63,6 +64,8 @@ def compare(claim: Statement, quote: Statement, granted: Collection[str] = ()) -
         *_negation(alignment),
         *_opposites(claim, quote, places),
         *_roles(claim, quote, places),
+        *_attached(claim, quote, places),
+        *_dated(claim, quote),
         *_modality(alignment),
         *_words(alignment, granted),
     ]
@@ -294,6 +297,57 @@ def _orders(
                     same = (a < verb) == (passive == _passive(quote, min(a, b), max(a, b)))
                     kept, turned = kept or same, turned or not same
     return kept, turned
+
+
+_PLACED = frozenset("in of from at near for by against under with to".split())
+_NEAR = 3  # tokens between a name and the preposition that hangs on it
+
+
+def _attached(claim: Statement, quote: Statement, places: Sequence[tuple[int, ...]]) -> Iterator[Failure]:
+    """'The mosque is in Hackney' where the quote has 'the mosque in Leyton', and Hackney of something else."""
+    for one, two in itertools.pairwise(claim.names):
+        between = claim.folds[one.last + 1 : two.first]
+        joint = next((f for f in reversed(between) if f not in ("the", "a", "an")), "")
+        if joint not in _PLACED or claim.clauses[one.last] != claim.clauses[two.first]:
+            continue
+        own = {p for at in _capitals(claim, two) for p in places[at]}
+        heads = [p for p in places[one.last] if one.first == one.last or p - 1 in places[one.last - 1]]
+        rivals = [_hanging(quote, head, joint) for head in heads]
+        if own and rivals and all(r is not None and not own & set(range(r.first, r.last + 1)) for r in rivals):
+            other = next(r for r in rivals if r is not None)
+            says = f"the quotes have '{joint} {quote.named(other)}' where the claim has '{joint} {claim.named(two)}'"
+            yield _failure("rival", says)
+
+
+def _hanging(quote: Statement, head: int, joint: str) -> Name | None:
+    """The name that hangs on the token `head` by the preposition `joint`: 'Leyton' of 'the Mosque in Leyton'."""
+    for name in quote.names:
+        if head < name.first <= head + _NEAR + 1 and quote.clauses[head] == quote.clauses[name.first]:
+            return name if joint in quote.folds[head + 1 : name.first] else None
+    return None
+
+
+_YEAR = re.compile(r"1\d{3}|20\d{2}")
+_OWNER = re.compile(r"['’]s?$")
+
+
+def _dated(claim: Statement, quote: Statement) -> Iterator[Failure]:
+    """'They will give trees in 2026' where the quote has 'trees for the anniversary of America's founding in 2026': a
+    year that the quotes give to a thing the claim does not name."""
+    for number in claim.numbers:
+        if claim.folds[number.first - 1 : number.first] != ("in",) or not _YEAR.fullmatch(number.text):
+            continue
+        heads = [_owned(quote, n.first - 2) for n in quote.numbers if n.text == number.text]
+        if heads and all(head is not None and quote.stems[head] not in claim.stems for head in heads):
+            yield _failure("rival", f"the quotes have {number.text} for '{quote.texts[heads[0] or 0]}' only")
+
+
+def _owned(quote: Statement, head: int) -> int | None:
+    """`head` if it is a thing of somebody's or something's and is followed by 'in', as 'America's founding in'."""
+    if head < 1 or quote.folds[head + 1] != "in" or not quote.content[head] or quote.texts[head][0].isupper():
+        return None
+    of = "of" in quote.folds[max(0, head - 2) : head]
+    return head if of or _OWNER.search(quote.texts[head - 1]) else None
 
 
 def _passive(statement: Statement, start: int, end: int) -> bool:

@@ -1,0 +1,87 @@
+"""What the rules settle of an answer, without the LLM: yes or no, the items of a list, documents that agree or differ.
+
+What is settled here is said in the house's own few words, each backed by quotes; the LLM is then not asked.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from rag.answer.items import items
+from rag.answer.page import Notes, Page, Rooms, citation_of
+from rag.answer.polarity import settled
+from rag.compare import agreeing, conflicting, voices
+from rag.text import terms
+from rag.types import Citation, Evidence, Kind, Origin, Outcome, Side, Verdict, Wrote
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """`said`: the house's words, each with its citations; `quoted`: the evidence to show, () where the LLM may word the
+    answer; `short`, `agreement`, `conflicts`: as in `Answer`."""
+
+    said: tuple[tuple[str, tuple[Citation, ...]], ...] = ()
+    quoted: tuple[Evidence, ...] = ()
+    short: str = ""
+    agreement: tuple[Citation, ...] = ()
+    conflicts: tuple[Side, ...] = ()
+
+
+def settle(rooms: Rooms, notes: Notes, kind: Kind, question: str, evidence: Sequence[Evidence]) -> Settled:
+    """What can be said of the evidence, best first, by rule."""
+    best = evidence[0]
+    cited = citation_of(rooms, best)
+    if kind is Kind.YES_NO:
+        yes = settled(question, best.text)
+        word = "" if yes is None else "Yes" if yes else "No"
+        return Settled(((f"{word}.", (cited,)),) if word else (), (best,), word)
+    if kind is Kind.LIST and (listed := items(evidence, question)):
+        said = tuple((i.text, (citation_of(rooms, i.evidence),)) for i in listed)
+        holders = {c[0]: i.evidence for i, (_, c) in zip(listed, said, strict=True)}
+        return Settled(said, tuple(holders.values()), "; ".join(i.text for i in listed))
+    weights = rooms.weigh(list(dict.fromkeys(terms(question))))
+    heard = voices(kind, evidence, lambda e: _sure(rooms, notes, e))
+    if sides := conflicting(question, heard, weights):
+        return _differing(rooms, sides)
+    agreement = tuple(citation_of(rooms, e) for e in agreeing(question, heard, weights))
+    return Settled((), (), _short(best), agreement if agreement[:1] == (cited,) else ())
+
+
+def told(page: Page, what: Settled) -> Iterator[Wrote]:
+    """The house's words, each a claim of its own."""
+    for words, citations in what.said:
+        yield page.claim(words, citations, Verdict.SUPPORTED, Origin.RULE, "; ")
+
+
+def agreed(page: Page, what: Settled) -> Iterator[Wrote]:
+    """In how many documents the short answer stands, where it is more than one: what is counted, and no more."""
+    if what.agreement:
+        words = f"“{what.short}” stands in {len(what.agreement)} documents."
+        yield page.claim(words, what.agreement, Verdict.SUPPORTED, Origin.RULE, "\n\n")
+
+
+def _differing(rooms: Rooms, sides: Sequence[Sequence[Evidence]]) -> Settled:
+    """All sides with the dates of their documents; none is chosen."""
+    shown = tuple(_side(rooms, side) for side in sides)
+    said = [f"“{s.says}”" + (f" (as of {s.as_of})" if s.as_of else "") for s in shown]
+    words = f"The documents differ: {', '.join(said[:-1])} or {said[-1]}."
+    cited = tuple(c for s in shown for c in s.citations)
+    return Settled(((words, cited),), tuple(e for side in sides for e in side), "", (), shown)
+
+
+def _side(rooms: Rooms, side: Sequence[Evidence]) -> Side:
+    cited = tuple(citation_of(rooms, e) for e in side)
+    return Side(_short(side[0]), cited, cited[0].source.date)
+
+
+def _short(e: Evidence) -> str:
+    return "" if e.answer is None else " ".join(e.answer.shift(-e.span.start).of(e.text).split())
+
+
+def _sure(rooms: Rooms, notes: Notes, e: Evidence) -> bool:
+    """True if the sentence would be an answer by itself."""
+    support = min(max(e.support, 1e-9), 1 - 1e-9)
+    alone = rooms.gate.confidence({**notes.signals, "sentence": math.log(support / (1 - support))})
+    return rooms.gate.outcome(alone, rooms.config.answer.strictness) is Outcome.ANSWERED

@@ -1,0 +1,57 @@
+"""Hits in; out, the evidence, best first, whether it is an answer, and what speaks against it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rag.answer.page import Notes, Rooms, nowhere
+from rag.gate import signals
+from rag.lack import Lack, against
+from rag.text import terms
+from rag.types import Evidence, Hit, Outcome
+from rag.weigh import ranked
+
+_ALSO = 0.5  # share of the best one's support from which a further sentence is quoted beside it
+
+
+@dataclass(frozen=True, slots=True)
+class Weighed:
+    """`evidence`, best first; `outcome`; `lacks`: where the question and the best sentence do not meet."""
+
+    evidence: tuple[Evidence, ...]
+    outcome: Outcome
+    lacks: tuple[Lack, ...] = ()
+
+
+def weighed(rooms: Rooms, question: str, notes: Notes, hits: Sequence[Hit]) -> Weighed:
+    """What the hits hold. An answer that the question itself speaks against is none, unless it is asked leniently."""
+    if not hits:
+        return Weighed((), Outcome.NOTHING)
+    texts = [f"{h.passage.heading}\n{h.passage.text}" if h.passage.heading else h.passage.text for h in hits]
+    readings = rooms.reader.read(notes.query, texts)
+    evidence = tuple(ranked(hits, readings)[: rooms.config.answer.sentences])
+    if not evidence:
+        return Weighed((), Outcome.NOTHING)
+    lacks = tuple(against(question, evidence[0], nowhere(rooms)))
+    weights = rooms.weigh(list(dict.fromkeys(terms(notes.query))))
+    notes.signals = {**signals(notes.query, readings, texts, weights), "lack": float(bool(lacks))}
+    notes.confidence = rooms.gate.confidence(notes.signals)
+    if notes.query != question:
+        # what it leans on was answered before: a follow-up needs a passage that also speaks of what is new in it
+        notes.confidence *= _share(terms(question), evidence[0].hit.passage.text)
+    strictness = rooms.config.answer.strictness
+    outcome = rooms.gate.outcome(notes.confidence, strictness)
+    if lacks and outcome is Outcome.ANSWERED and strictness != "lenient":
+        outcome = Outcome.CLOSEST
+    return Weighed(evidence, outcome, lacks)
+
+
+def _share(wanted: Sequence[str], text: str) -> float:
+    """Share of the terms that `text` holds; 1 for no terms."""
+    held = set(terms(text))
+    return sum(t in held for t in wanted) / len(wanted) if wanted else 1.0
+
+
+def worth_quoting(evidence: Sequence[Evidence], most: int) -> list[Evidence]:
+    return [e for e in evidence[:most] if e.support >= _ALSO * evidence[0].support]

@@ -1,0 +1,138 @@
+"""Evidence in, the LLM's sentences out, each judged before it is shown.
+
+The draft is cut into claims as it streams, each is aligned with evidence sentences and judged against them, and only
+what holds is shown. Nothing of the model is shown before it has said the short answer that the reader found.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from rag.answer.page import Notes, Page, Rooms, Stop, citation_of, nowhere
+from rag.cite import cite
+from rag.errors import ModelError
+from rag.judge import Judgement
+from rag.lack import telling
+from rag.llm import waits
+from rag.prompt import fitting
+from rag.text import sentences, stem, terms
+from rag.text import words as words_of
+from rag.types import Event, Evidence, Origin, Verdict, Waits
+
+SUPPORTED, PARTIAL = 0.8, 0.55
+"""Scores of the judge from which a claim counts as supported, and as partly (`python -m rag.evals.judge`)."""
+_FINISHED = re.compile(r"[.!?…。！？][\"'”’)\]]*$")
+_LEADING = re.compile(r"^\s*(?:(?:[-*•]|\d{1,2}[.)]|\[\d+\]|(?:Answer|A):)\s*)+")
+
+
+def worded(rooms: Rooms, notes: Notes, page: Page, evidence: Sequence[Evidence], stop: Stop) -> Iterator[Event]:
+    """The claims of the LLM that hold, as they are written; none if it never says the short answer."""
+    held_back: list[tuple[str, list[Evidence], Verdict]] = []
+    said = False
+    for words in _drafted(rooms, notes, evidence, stop):
+        if isinstance(words, Waits):
+            yield words
+            continue
+        with notes.timed("judge"):
+            aligned, verdict = _judged(rooms, notes, words, evidence)
+        if verdict is Verdict.UNSUPPORTED:
+            continue
+        held_back.append((words, aligned, verdict))
+        said = said or _says_answer(words, evidence)
+        if said:
+            for held, its, how in held_back:
+                yield page.claim(held, [citation_of(rooms, e) for e in its], how, Origin.MODEL, " ")
+            held_back = []
+    notes.withheld += [(words, "it does not say the answer that the evidence holds") for words, _, _ in held_back]
+
+
+def _drafted(rooms: Rooms, notes: Notes, evidence: Sequence[Evidence], stop: Stop) -> Iterator[str | Waits]:
+    """The sentences of the draft, each as soon as it is whole; before them, the place in the model's line."""
+    if rooms.llm is None:
+        return
+    config = rooms.config.llm
+    try:
+        with notes.timed("prompt"):
+            room = rooms.llm.window - config.max_tokens
+            prompt = fitting(rooms.style, notes.query, evidence, rooms.llm.length, room)
+            notes.prompt = rooms.llm.render(prompt) if prompt else ""
+        if not prompt:
+            notes.trouble = "the question leaves no room for evidence in the model's window"
+            return
+        pending = ""
+        draft = stop.ends(rooms.llm.stream(prompt, config.max_tokens, config.seed))
+        with notes.timed("wait"):
+            yield from map(Waits, waits(draft))
+        with notes.timed("llm"):
+            for piece in draft:
+                notes.draft += piece
+                whole, pending = _whole_sentences(pending + piece)
+                if whole and rooms.style == "sentence":
+                    yield whole[0]
+                    return  # one was asked for; leaving frees the model
+                yield from whole
+        yield from _last(pending, notes)
+    except ModelError as e:
+        notes.trouble = str(e)
+
+
+def _whole_sentences(text: str) -> tuple[list[str], str]:
+    """The sentences of `text` that another one follows, and the rest."""
+    spans = sentences(text)
+    if len(spans) < 2:
+        return [], text
+    return [words for s in spans[:-1] if (words := _LEADING.sub("", s.of(text)))], text[spans[-1].start :]
+
+
+def _last(pending: str, notes: Notes) -> Iterator[str]:
+    words = _LEADING.sub("", pending).strip()
+    if words and _FINISHED.search(words):
+        yield words
+    elif words:
+        notes.withheld.append((words, "the model did not finish it"))
+
+
+def _judged(rooms: Rooms, notes: Notes, words: str, evidence: Sequence[Evidence]) -> tuple[list[Evidence], Verdict]:
+    """The evidence that the claim rests on, and the verdict; what is not shown is noted with its reason."""
+    aligned = cite(words, evidence, rooms.weigh(list(dict.fromkeys(terms(words)))))
+    judgement = rooms.judge.judge([words], [[e.text for e in aligned]], notes.query)[0] if aligned else Judgement(0.0)
+    if foreign := _foreign(rooms, notes.query, words, aligned):
+        judgement = Judgement(0.0, tuple(f"the passages do not speak of '{word}'" for word in foreign))
+    verdict = verdict_of(judgement)
+    if verdict is Verdict.PARTIAL and rooms.config.answer.strictness != "lenient":
+        verdict = Verdict.UNSUPPORTED
+    if verdict is Verdict.UNSUPPORTED:
+        reason = "; ".join(judgement.failures) or f"the quotes carry only {judgement.score:.0%} of it"
+        notes.withheld.append((words, reason))
+    return aligned, verdict
+
+
+def _foreign(rooms: Rooms, question: str, claim: str, aligned: Sequence[Evidence]) -> list[str]:
+    """The telling words that the claim has from the question, and that other documents have, but not its own passages.
+
+    The judge grants a claim the question's words; but 'What is the warranty on the laptop?' may not become a laptop's
+    warranty where the passage speaks of a pump's and the laptop stands in another document."""
+    own = [e.hit.passage for e in aligned if e.hit.passage.source == aligned[0].hit.passage.source]
+    held = set(terms(" ".join(f"{p.text} {p.heading} {p.source.title}" for p in own)))
+    unknown, said = nowhere(rooms), set(terms(claim))
+    asked = dict.fromkeys(span.of(question) for span in words_of(question))
+    return [w for w in asked if telling(w) and stem(w) in said - held and not unknown(stem(w))]
+
+
+def verdict_of(judgement: Judgement) -> Verdict:
+    """The judge's score as a verdict; its failures are the reasons."""
+    if judgement.score >= SUPPORTED:
+        return Verdict.SUPPORTED
+    return Verdict.PARTIAL if judgement.score >= PARTIAL else Verdict.UNSUPPORTED
+
+
+def _says_answer(words: str, evidence: Sequence[Evidence]) -> bool:
+    """True if the claim holds the short answer of the best evidence that has one: half its terms, all its numbers."""
+    best = next((e for e in evidence if e.answer is not None), None)
+    if best is None or best.answer is None:
+        return True
+    wanted = set(terms(best.answer.shift(-best.span.start).of(best.text)))
+    numbers = {t for t in wanted if any(c.isdigit() for c in t)}
+    said = set(terms(words))
+    return numbers <= said and 2 * len(wanted & said) >= len(wanted)

@@ -1,0 +1,220 @@
+"""What rules settle of an answer: yes or no, lists, documents that agree or differ."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import pytest
+
+import rag
+from rag.answer import stream
+from rag.answer.items import items
+from rag.answer.polarity import settled
+from rag.compare import agreeing, conflicting, voices
+from rag.kinds import kind_of
+from rag.read import Reading
+from rag.types import Answer, Document, Evidence, Hit, Kind, Origin, Outcome, Passage, Source, Span
+
+
+@pytest.mark.parametrize(
+    "question, kind",
+    [
+        ("Did Japan sign it?", Kind.YES_NO),
+        ("Is it true that Japan signed it?", Kind.YES_NO),
+        ("Is it red or blue?", Kind.OTHER),
+        ("Can you tell me how many trees there are?", Kind.NUMBER),
+        ("How long is the river?", Kind.NUMBER),
+        ("In what year did he die?", Kind.DATE),
+        ("Who wrote it?", Kind.PERSON),
+        ("Where was it held?", Kind.PLACE),
+        ("Which countries signed it?", Kind.LIST),
+        ("Name the three rivers of the region.", Kind.LIST),
+        ("What was the reason?", Kind.OTHER),
+        ("What radiates two lobes?", Kind.OTHER),
+        ("Which series is the longest?", Kind.OTHER),
+        ("It rained. Who came?", Kind.PERSON),
+        ("", Kind.OTHER),
+    ],
+)
+def test_the_kind_of_a_question_is_read_off_its_words(question: str, kind: Kind) -> None:
+    assert kind_of(question) is kind
+
+
+@pytest.mark.parametrize(
+    "question, quote, answer",
+    [
+        ("Did Ishiba sign the trade treaty?", "Ishiba signed the trade treaty in May.", True),
+        ("Did Ishiba sign the trade treaty?", "Ishiba did not sign the trade treaty.", False),
+        ("Does England have its own parliament?", "England does not have its own parliament.", False),
+        ("Is street art legal in Utrecht?", "Street art is illegal in Utrecht.", False),
+        ("Did exports to Japan exceed $70 billion?", "Exports to Japan reached $80 billion.", True),
+        ("Did exports to Japan exceed $90 billion?", "Exports to Japan reached $80 billion.", False),
+        ("Did Japan give 300 cherry trees?", "Japan gave 250 cherry trees.", False),
+        ("Did Japan give 250 cherry trees?", "Japan will give 250 cherry trees.", None),
+        ("Will Japan give 250 cherry trees?", "Japan may refuse.", None),
+        ("Did Korea give 250 cherry trees?", "Japan gave 250 cherry trees.", None),
+        ("Are all sources of it literary?", "Almost all sources of it are literary.", None),
+        ("Does botany only study living plants?", "Botany has also studied living plants and fungi.", None),
+        ("Did Ishiba not sign the trade treaty?", "Ishiba did not sign the trade treaty.", None),
+        ("Were there laws against such marriage?", "Laws prohibiting such marriage were passed.", None),
+        ("Was the treaty signed in Tokyo by Ishiba?", "Was the treaty signed in Tokyo by Ishiba?", None),
+        ("Is it?", "It is.", None),
+    ],
+)
+def test_yes_and_no_are_only_said_where_the_quote_settles_it(question: str, quote: str, answer: bool | None) -> None:
+    assert settled(question, quote) is answer
+
+
+def said(sentence: str, short: str, n: int = 0, title: str = "", support: float = 0.9) -> Evidence:
+    """`sentence` of document n as evidence, `short` its short answer."""
+    document = Document(Source.at(f"mem:{n}", title or f"text {n}"), sentence)
+    at = sentence.index(short)
+    whole = Span(0, len(sentence))
+    return Evidence(Hit(Passage.cut(document, whole), 1.0), whole, support, Span(at, at + len(short)))
+
+
+def test_the_items_of_a_list_are_the_very_characters_of_their_documents() -> None:
+    first = said("It was signed by Japan, South Korea and the Philippines.", "Japan, South Korea and the Philippines")
+    second = said("Later Japan and Nauru signed it.", "Japan and Nauru", 1)
+    listed = items([first, second], "Which countries signed it?")
+    assert [i.text for i in listed] == ["Japan", "South Korea", "the Philippines", "Nauru"]
+    assert [i.evidence for i in listed] == [first, first, first, second]
+
+
+def test_one_thing_a_clause_or_a_doubtful_sentence_is_no_list() -> None:
+    assert items([said("Japan signed it.", "Japan")], "Which countries signed it?") == []
+    clause = "the house, and then they went home to eat what was left of it"
+    assert items([said(f"They left {clause}.", clause)], "Which things did they do?") == []
+    first = said("Japan and Nauru signed it.", "Japan and Nauru")
+    unsure = said("Peru and Chile did.", "Peru and Chile", 1, support=0.3)
+    assert [i.text for i in items([first, unsure], "Which countries signed it?")] == ["Japan", "Nauru"]
+
+
+HEIGHT = "How tall is the Blue Tower in metres?"
+ONE = ("The Blue Tower is 300 metres tall.", "300 metres")
+
+
+@pytest.mark.parametrize(
+    "other, short, outcome",
+    [
+        ("At a height of 300 metres, the Blue Tower is very tall.", "300 metres", "agree"),
+        ("The Blue Tower is three hundred metres tall, we read.", "three hundred metres", "agree"),
+        ("The Blue Tower is 324 metres tall.", "324 metres", "differ"),
+        ("In all, the Blue Tower is 324 metres tall.", "324 metres", "differ"),
+        ("The Blue Tower was 280 metres tall in 1931.", "280 metres", ""),  # another time
+        ("The Red Tower is 324 metres tall.", "324 metres", ""),  # another subject
+        ("The Blue Tower of Osaka is 324 metres tall.", "324 metres", ""),
+        ("Each Blue Tower is 324 metres tall.", "324 metres", ""),  # a part
+        ("The Blue Tower is planned to be 324 metres tall.", "324 metres", ""),
+        ("The Blue Tower is about 301 metres tall.", "301 metres", ""),  # rounded
+        ("The Blue Tower is 984 feet tall.", "984 feet", ""),  # another unit
+        ("The Blue Tower is not 324 metres tall.", "324 metres", ""),
+    ],
+)
+def test_two_documents_agree_differ_or_only_seem_to(other: str, short: str, outcome: str) -> None:
+    heard = voices(Kind.NUMBER, [said(*ONE), said(other, short, 1)], lambda _: True)
+    assert bool(agreeing(HEIGHT, heard, {})) is (outcome == "agree")
+    assert bool(conflicting(HEIGHT, heard, {})) is (outcome == "differ")
+
+
+@pytest.mark.parametrize(
+    "one, two, differ",
+    [
+        ("4 May 1997", "5 May 1997", True),
+        ("4 May 1997", "May 1997", False),
+        ("1997", "1998", True),
+        ("May", "1997", False),
+    ],
+)
+def test_dates_differ_only_in_what_both_say(one: str, two: str, differ: bool) -> None:
+    both = [said(f"The bridge opened on {one}.", one), said(f"The bridge opened on {two}, we hear.", two, 1)]
+    heard = voices(Kind.DATE, both, lambda _: True)
+    assert bool(conflicting("When did the bridge open?", heard, {})) is differ
+
+
+def test_a_copy_and_a_second_sentence_of_one_document_count_once() -> None:
+    first = said(*ONE)
+    assert len(voices(Kind.NUMBER, [first, said(*ONE, n=1)], lambda _: True)) == 1
+    assert len(voices(Kind.NUMBER, [first, said("It is 5 metres.", "5 metres")], lambda _: True)) == 1
+    assert voices(Kind.NUMBER, [first], lambda _: False) == []
+
+
+@pytest.fixture(scope="module")
+def small() -> Iterator[rag.Assistant]:
+    """A few short documents, asked without the LLM."""
+    texts = {
+        "tower": "The Blue Tower is 300 metres tall.",
+        "guide": "Visitors read that the Blue Tower is 324 metres tall.",
+        "rice": "Last year the Marrow Valley farms sold rice, barley and honey to the city.",
+        "treaty": "Governor Hale did not sign the water treaty with the Marrow Valley farms.",
+        "bridge": "The Alder Bridge was opened by the mayor in 1931.",
+        "paper": "In 1931 the newspapers wrote about little else: the Alder Bridge opened after seven years of work.",
+    }
+    with rag.open(documents=[], llm_model="none", read_model="overlap") as assistant:
+        for title, text in texts.items():
+            assistant.add_text(text, title=title, uri=f"mem:{title}")
+        yield assistant
+
+
+def test_a_yes_or_no_question_opens_with_the_word_and_shows_the_quote(small: rag.Assistant) -> None:
+    answer = small.ask("Did Governor Hale sign the water treaty with the Marrow Valley farms?")
+    assert (answer.outcome, answer.kind, answer.short) == (Outcome.ANSWERED, Kind.YES_NO, "No")
+    assert answer.text.startswith("No.\n\nGovernor Hale did not sign")
+    assert [c.origin for c in answer.claims] == [Origin.RULE, Origin.QUOTE]
+    assert all(c.citations and small.holds(c.citations[0]) for c in answer.claims)
+
+
+def test_a_list_is_said_item_by_item_each_with_its_quote(small: rag.Assistant) -> None:
+    reader = small._rooms.reader
+
+    class Lists:
+        """The reader, with the whole list as the short answer: what the trained one marks, the other one does not."""
+
+        name = fingerprint = "lists"
+
+        def read(self, question: str, texts: Sequence[str]) -> list[Reading]:
+            read = self._read(question, texts)
+            return [replace(r, answers=tuple(self._of(text) for _ in r.sentences)) for text, r in read]
+
+        def _read(self, question: str, texts: Sequence[str]) -> Iterator[tuple[str, Reading]]:
+            return zip(texts, reader.read(question, texts), strict=True)
+
+        def _of(self, text: str) -> tuple[Span, float] | None:
+            at = text.find("rice, barley and honey")
+            return (Span(at, at + 22), 5.0) if at >= 0 else None
+
+    rooms = replace(small._rooms, reader=Lists())
+    *_, answer = stream(rooms, "Which goods did the Marrow Valley farms sell to the city?")
+    assert isinstance(answer, Answer)
+    assert (answer.kind, answer.short) == (Kind.LIST, "rice; barley; honey")
+    assert answer.text.startswith("rice; barley; honey\n\nLast year the Marrow Valley farms sold")
+    assert [c.origin for c in answer.claims] == [Origin.RULE] * 3 + [Origin.QUOTE]
+    assert len(answer.citations) == 1
+
+
+def test_documents_that_differ_are_shown_side_by_side_and_none_is_chosen(small: rag.Assistant) -> None:
+    answer = small.ask("How many metres tall is the Blue Tower?")
+    assert answer.outcome is Outcome.ANSWERED
+    assert {(s.says, s.as_of) for s in answer.conflicts} == {("300", ""), ("324", "")}
+    assert answer.text.startswith("The documents differ: “")
+    assert answer.short == ""
+    assert {c.source.title for c in answer.citations} == {"tower", "guide"}
+    assert [c.origin for c in answer.claims] == [Origin.RULE, Origin.QUOTE, Origin.QUOTE]
+
+
+def test_the_date_of_a_document_stands_beside_what_it_says(small: rag.Assistant) -> None:
+    tower = small.document(Source.at("mem:tower", "").id)
+    dated = replace(tower, source=replace(tower.source, date="2019-03-01"))
+    rooms = replace(small._rooms, document=lambda id: dated if id == tower.source.id else small.document(id))
+    *_, answer = stream(rooms, "How many metres tall is the Blue Tower?")
+    assert isinstance(answer, Answer)
+    assert ("300", "2019-03-01") in {(s.says, s.as_of) for s in answer.conflicts}
+    assert "“300” (as of 2019-03-01)" in answer.text
+
+
+def test_documents_that_agree_are_counted(small: rag.Assistant) -> None:
+    answer = small.ask("When was the Alder Bridge opened?")
+    assert {c.source.title for c in answer.agreement} == {"bridge", "paper"}
+    assert answer.text.endswith("“1931” stands in 2 documents.")
+    assert answer.short == "1931"
