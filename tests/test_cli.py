@@ -92,7 +92,7 @@ FAILURES = [
     (["ask", "x?", "--set", "llm.modle=1", "--index", "INDEX"], 2, "llm.model"),
     (["ask", "x?", "--set", "nonsense", "--index", "INDEX"], 2, "--set"),
     (["ask", "x?", "--set", "llm.window=0", "--index", "INDEX"], 2, "256"),
-    (["ask", "x?", "--set", "embed.model=word2vec", "--index", "INDEX"], 5, "all-minilm-l6-v2"),
+    (["ask", "x?", "--set", "embed.model=all-minilm-l6", "--index", "INDEX"], 5, "all-minilm-l6-v2"),
     (["add", "no-such-file.txt", "--index", "INDEX"], 3, "no-such-file.txt"),
     (["remove", "no-such", "--index", "INDEX"], 2, "rag show"),
     (["show", "--at", "9-3", "001_6b10a84c2a205f2b.txt", "--index", "INDEX"], 2, "--at"),
@@ -121,7 +121,7 @@ def test_settings_show_where_a_value_comes_from_the_environment() -> None:
 
 
 def test_models_are_whole() -> None:
-    rows = {row["name"]: row["state"] for row in json.loads(rag("models", "--json").stdout)}
+    rows = json.loads(rag("models", "check", "--json").stdout)
     assert rows["all-minilm-l6-v2"] == rows["smollm2-135m-instruct"] == "whole"
 
 
@@ -142,3 +142,9 @@ def test_ctrl_c_while_adding_leaves_an_index_that_goes_on(tmp_path: Path) -> Non
     assert 0 < kept < 400
     done = rag("add", str(tmp_path), "--index", str(tmp_path / "i"))
     assert f"{400 - kept} added, {kept} unchanged" in done.stdout
+
+
+def test_help_lists_the_commands_in_the_order_of_a_first_day() -> None:
+    listed = rag("--help").stdout
+    places = [listed.index(f"\n  {name} ") for name in ("add", "ask", "search", "chat", "check", "settings")]
+    assert places == sorted(places)

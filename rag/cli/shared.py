@@ -1,0 +1,103 @@
+"""What the commands share: the app they hang on, the options they have in common, how things are printed."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from rag.config import Config
+from rag.errors import IndexMissing, UsageError
+from rag.types import to_json
+
+if TYPE_CHECKING:
+    from rag.add import Progress
+    from rag.assistant import Assistant
+
+app = typer.Typer(
+    help="Ask your own documents, offline; every sentence of an answer is backed by a quote that is really there.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Index = Annotated[
+    str | None, typer.Option("--index", "-i", help="Folder of the index (default: index).", metavar="FOLDER")
+]
+Set = Annotated[
+    list[str],
+    typer.Option(
+        "--set", help="A setting, for example llm.model=none; `rag settings` lists them.", metavar="KEY=VALUE"
+    ),
+]
+Source = Annotated[list[str], typer.Option(help="Look only in this document: id, title, uri or path. May be repeated.")]
+Type = Annotated[list[str], typer.Option("--type", help="Only files of this kind: pdf, docx, text/*. May be repeated.")]
+Collection = Annotated[list[str], typer.Option(help="Only in this collection. May be repeated.")]
+Since = Annotated[str, typer.Option(help="Only in documents from this day on.", metavar="YYYY[-MM[-DD]]")]
+Until = Annotated[str, typer.Option(help="Only in documents up to this day.", metavar="YYYY[-MM[-DD]]")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+
+
+def config_of(index: str | None, set_: list[str], flags: Mapping[str, Any] | None = None) -> Config:
+    chosen: dict[str, Any] = {"index.folder": index} | dict(flags or {})
+    for pair in set_:
+        key, equals, value = pair.partition("=")
+        if not equals:
+            raise UsageError(f"--set {pair!r} has no '='", "for example --set llm.model=none")
+        chosen[key] = value
+    return Config.load(chosen)
+
+
+@contextmanager
+def opened(
+    index: str | None, set_: list[str], *, write: bool | None = False, flags: Mapping[str, Any] | None = None
+) -> Iterator[Assistant]:
+    from rag.assistant import Assistant
+
+    config = config_of(index, set_, flags)
+    folder = Path(config.index.folder)
+    if write is False and not (folder / "FORMAT").is_file():
+        raise IndexMissing(f"there is no index in {folder}", f"rag add PATH --index {folder}")
+    with Assistant(folder, config, write=write) as assistant:
+        yield assistant
+
+
+@contextmanager
+def bar(label: str, quiet: bool) -> Iterator[Callable[[Progress], None] | None]:
+    """A progress bar with rate and time left, on a terminal only."""
+    if quiet or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[uri]}"),
+    )
+    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(label, total=None, uri="")
+        yield lambda p: bar.update(task, total=p.total, completed=p.done, uri=Path(p.uri).name[:40])
+
+
+def print_json(value: Any) -> None:
+    print(json.dumps(to_json(value), ensure_ascii=False, indent=2))
+
+
+def one_line(text: str, most: int) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= most else line[: most - 1] + "…"
+
+
+def dim(text: str) -> str:
+    return f"\x1b[2m{text}\x1b[22m" if sys.stdout.isatty() else text

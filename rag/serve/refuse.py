@@ -1,0 +1,139 @@
+"""What is said when something cannot be: one shape for every route, the one that OpenAI's clients read.
+
+    {"error": {"type": "...", "code": "...", "message": "...", "hint": "...", "param": null}}
+
+`code` is stable: the error's name in rag/errors.py in snake_case, or one of the door's own. Nothing that the client
+sent is repeated: it might be a document, or not even text.
+"""
+
+from __future__ import annotations
+
+import re
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from starlette.exceptions import HTTPException
+
+from rag.errors import (
+    Busy,
+    Cancelled,
+    ConfigError,
+    DocumentError,
+    IndexBusy,
+    IndexError_,
+    IndexMissing,
+    ModelError,
+    PromptTooLong,
+    RagError,
+    TextTooLong,
+    UsageError,
+)
+from rag.serve.leaving import Gone
+
+_STATUS: tuple[tuple[type[RagError], int], ...] = (  # the first that fits
+    (Busy, 429),
+    (ConfigError, 400),
+    (UsageError, 422),
+    (DocumentError, 422),
+    (TextTooLong, 422),
+    (PromptTooLong, 422),
+    (IndexBusy, 409),
+    (IndexMissing, 503),
+    (IndexError_, 500),
+    (ModelError, 503),
+    (Cancelled, 503),
+)
+_TYPES = {401: "authentication_error", 404: "not_found_error", 429: "rate_limit_error"}
+MOST_NAMED = 5
+
+
+def said(status: int, code: str, message: str, hint: str = "", param: str | None = None) -> dict[str, Any]:
+    """The body of a refusal."""
+    kind = _TYPES.get(status, "server_error" if status >= 500 else "invalid_request_error")
+    return {"error": {"type": kind, "code": code, "message": message, "hint": hint, "param": param}}
+
+
+def status_of(error: RagError) -> int:
+    """The HTTP status of an error."""
+    return next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
+
+
+def code_of(error: RagError) -> str:
+    """Its name, as it is written in JSON.
+
+    >>> code_of(ModelError("x"))
+    'model_error'
+    """
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(error).__name__.rstrip("_")).lower()
+
+
+def body_of(error: RagError) -> dict[str, Any]:
+    """The body for an error, also inside a stream."""
+    return said(status_of(error), code_of(error), error.message, error.hint)
+
+
+ERROR = {
+    "type": "object",
+    "required": ["error"],
+    "properties": {
+        "error": {
+            "type": "object",
+            "required": ["type", "code", "message", "hint", "param"],
+            "properties": {name: {"type": "string"} for name in ("type", "code", "message", "hint")}
+            | {"param": {"anyOf": [{"type": "string"}, {"type": "null"}]}},
+        }
+    },
+}
+REFUSALS: dict[int | str, dict[str, Any]] = {
+    status: {"description": phrase, "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}}
+    for status, phrase in (
+        (400, "It is no JSON."),
+        (401, "A token is needed."),
+        (403, "It comes from another site."),
+        (404, "There is no such thing."),
+        (408, "It took too long to arrive."),
+        (409, "Another process is writing to the index."),
+        (413, "It is too large."),
+        (415, "It is not of the type that is read here."),
+        (421, "It asks for another server."),
+        (422, "It cannot be."),
+        (429, "Too many, or nobody more can wait: see Retry-After."),
+        (431, "Its headers are too large."),
+        (500, "Something went wrong."),
+        (503, "A model or the index cannot be used now."),
+    )
+}
+"""What any route may say, for OpenAPI."""
+
+
+def install(app: FastAPI) -> None:
+    """Every error of `app` leaves in this shape."""
+
+    @app.exception_handler(RagError)
+    async def _(_: Request, error: RagError) -> JSONResponse:
+        headers = {"retry-after": str(error.retry_s)} if isinstance(error, Busy) else {}
+        return JSONResponse(body_of(error), status_of(error), headers)
+
+    @app.exception_handler(Gone)
+    async def _(_: Request, __: Gone) -> Response:
+        return Response(status_code=499)  # nobody reads it
+
+    @app.exception_handler(RequestValidationError)
+    async def _(_: Request, error: RequestValidationError) -> JSONResponse:
+        found = error.errors()
+        where = [".".join(str(part) for part in e["loc"][1:] if len(str(part)) < 40) or "the body" for e in found]
+        told = "; ".join(f"{at}: {e['msg']}" for at, e in zip(where[:MOST_NAMED], found, strict=False))
+        return JSONResponse(said(422, "invalid", told, "GET /openapi.json says what is read", where[0]), 422)
+
+    @app.exception_handler(HTTPException)
+    async def _(_: Request, error: HTTPException) -> JSONResponse:
+        phrase = HTTPStatus(error.status_code).phrase
+        code = phrase.lower().replace(" ", "_").replace("-", "_")
+        return JSONResponse(said(error.status_code, code, phrase), error.status_code, error.headers)
+
+    @app.exception_handler(Exception)
+    async def _(_: Request, error: Exception) -> JSONResponse:
+        return JSONResponse(said(500, "unexpected", f"something went wrong: {type(error).__name__}"), 500)

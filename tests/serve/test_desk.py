@@ -1,0 +1,256 @@
+"""Many askers: one at a time, in order, never mixed; whoever leaves frees the model; search goes on meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+
+import httpx
+import pytest
+
+import rag
+from rag.asynchronous import AsyncAssistant
+from rag.llm.line import Line
+from rag.llm.scripted import ScriptedLLM
+from rag.serve.desk import Desk
+from rag.serve.metrics import Metrics
+from rag.types import Message
+from tests.serve.conftest import TREES, Held, Running, serving, with_model
+
+WAITING = 8
+BODY = {"question": TREES}
+
+
+@pytest.fixture
+def held(opened: Callable[..., rag.Assistant]) -> Iterator[tuple[Running, Held]]:
+    """A server whose model writes only when it is told to."""
+    assistant, llm = opened(read_model="overlap"), Held()
+    with_model(assistant, llm)
+    with serving(assistant) as running:
+        yield running, llm
+        llm.go.set()
+
+
+@contextmanager
+def free_at_last(llm: Held) -> Iterator[None]:
+    """Whatever fails, nobody waits for the model for ever."""
+    try:
+        yield
+    finally:
+        llm.go.set()
+
+
+def inside(server: Running) -> int:
+    """Answers on their way."""
+    found: int = server.http.get("/health").json()["inside"]
+    return found
+
+
+def until(true: Callable[[], bool], most_s: float = 15.0) -> float:
+    """Seconds until it is true."""
+    start = time.monotonic()
+    while not true():
+        assert time.monotonic() - start < most_s, "it never came true"
+        time.sleep(0.01)
+    return time.monotonic() - start
+
+
+def test_one_is_answered_eight_wait_and_the_next_hears_at_once_when_to_come_again(held: tuple[Running, Held]) -> None:
+    server, llm = held
+    with ThreadPoolExecutor(20) as pool, free_at_last(llm):
+        asking = [pool.submit(server.http.post, "/v1/answers", json=BODY) for _ in range(1 + WAITING)]
+        until(lambda: inside(server) == 1 + WAITING)
+        for path, body in (("/v1/answers", BODY), ("/v1/answers", BODY | {"stream": True}),
+                           ("/v1/chat/completions", {"messages": [{"role": "user", "content": TREES}]})):  # fmt: skip
+            took_s = []
+            for _ in range(5):
+                start = time.monotonic()
+                over = server.http.post(path, json=body)
+                took_s.append(time.monotonic() - start)
+            assert min(took_s) < 0.2
+            assert over.status_code == 429 and over.json()["error"]["code"] == "busy"
+            assert int(over.headers["retry-after"]) >= 1
+        llm.go.set()
+        answers = [f.result() for f in asking]
+    assert [a.status_code for a in answers] == [200] * (1 + WAITING)
+    assert llm.most == 1
+    assert inside(server) == 0
+
+
+def test_who_waits_is_told_how_many_come_first_and_never_hears_nothing(held: tuple[Running, Held]) -> None:
+    server, llm = held
+    with ThreadPoolExecutor(4) as pool, free_at_last(llm):
+        first = pool.submit(server.http.post, "/v1/answers", json=BODY)
+        assert llm.entered.acquire(timeout=15)
+        with server.http.stream("POST", "/v1/answers", json=BODY | {"stream": True}) as reply:
+            lines = reply.iter_lines()
+            assert next(lines) == "event: waits"
+            told = json.loads(next(lines).removeprefix("data: "))
+            assert next(lines) == ""
+            assert told["before"] == 1 and told["estimate_s"] > 0
+            names: list[str] = []
+            while not ({"event: found", "event: quoted"} <= set(names) and names.count("event: waits") > 1):
+                start = time.monotonic()
+                names += [line for line in (next(lines), next(lines), next(lines)) if line.startswith("event: ")]
+                assert time.monotonic() - start < 3.0, "it heard nothing for long"
+                assert len(names) < 60, "the passages waited for the model"
+            llm.go.set()
+            assert "event: answer" in list(lines)
+        assert first.result().status_code == 200
+
+
+def ask_and_leave(server: Running, body: dict[str, object], path: str = "/v1/answers") -> socket.socket:
+    """A question on a line of its own, for the caller to cut."""
+    host, port = server.url.removeprefix("http://").split(":")
+    line = socket.create_connection((host, int(port)))
+    data = json.dumps(body).encode()
+    head = (
+        f"POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\nContent-Length: {len(data)}\r\n\r\n"
+    )
+    line.sendall(head.encode() + data)
+    return line
+
+
+CHAT = {"messages": [{"role": "user", "content": TREES}]}
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [("/v1/answers", BODY), ("/v1/answers", BODY | {"stream": True}), ("/v1/receipts", BODY),
+     ("/v1/chat/completions", CHAT), ("/v1/chat/completions", CHAT | {"stream": True})],
+    ids=["answers", "answers, streamed", "receipts", "chat", "chat, streamed"],
+)  # fmt: skip
+def test_who_leaves_while_the_model_works_for_it_frees_it_within_a_second(
+    held: tuple[Running, Held], path: str, body: dict[str, object]
+) -> None:
+    server, llm = held
+    line = ask_and_leave(server, body, path)
+    assert llm.entered.acquire(timeout=15)
+    line.close()
+    assert until(lambda: llm.writing == 0 and inside(server) == 0) < 1.0
+
+
+def test_who_leaves_the_line_is_gone_from_it_within_a_second(held: tuple[Running, Held]) -> None:
+    server, llm = held
+    with ExitStack() as stack:
+        lines = [stack.enter_context(ask_and_leave(server, BODY))]
+        assert llm.entered.acquire(timeout=30)
+        lines += [stack.enter_context(ask_and_leave(server, BODY | {"stream": n % 2 == 0})) for n in range(WAITING)]
+        until(lambda: inside(server) == 1 + WAITING)
+        for line in lines[1:]:
+            line.close()
+        assert until(lambda: inside(server) == 1) < 1.0
+        assert llm.most == 1 and llm.writing == 1
+        llm.go.set()
+        assert lines[0].recv(20).startswith(b"HTTP/1.1 200")
+
+
+def test_who_leaves_before_the_passages_are_found_leaves_nothing_behind(held: tuple[Running, Held]) -> None:
+    server, llm = held
+    for stream in (False, True):
+        for _ in range(3):
+            ask_and_leave(server, BODY | {"stream": stream}).close()
+    until(lambda: inside(server) == 0 and llm.writing == 0)
+    llm.go.set()
+    assert server.http.post("/v1/answers", json=BODY).status_code == 200
+
+
+def test_search_and_health_answer_while_an_answer_is_being_written(held: tuple[Running, Held]) -> None:
+    server, llm = held
+    with ThreadPoolExecutor(WAITING) as pool, free_at_last(llm):
+        asking = [pool.submit(server.http.post, "/v1/answers", json=BODY) for _ in range(4)]
+        assert llm.entered.acquire(timeout=15)
+        assert server.http.post("/v1/search", json={"query": "tariffs"}).json()["hits"]
+        assert server.http.get("/v1/documents").status_code == 200
+        assert inside(server) >= 1
+        llm.go.set()
+        assert [f.result().status_code for f in asking] == [200] * 4
+
+
+def test_a_model_that_never_ends_is_given_up(opened: Callable[..., rag.Assistant]) -> None:
+    assistant, llm = opened(serve_answer_s=1.5, read_model="overlap"), Held()
+    with_model(assistant, llm)
+    with serving(assistant) as server:
+        over = server.http.post("/v1/answers", json=BODY)
+        assert over.status_code == 503 and over.json()["error"]["code"] == "model_error"
+        assert until(lambda: llm.writing == 0) < 1.0
+
+
+class InLine(ScriptedLLM):
+    """Writes at once, but one answer at a time, first come first served, as the real one does."""
+
+    def __init__(self, reply: Callable[[Sequence[Message]], str]) -> None:
+        super().__init__(reply, window=100_000)
+        self.line = Line(most_waiting=300)
+
+    def stream(
+        self, prompt: Sequence[Message], max_tokens: int, seed: int = 0, stop: Sequence[str] = ()
+    ) -> Iterator[str]:
+        who = object()
+        self.line.join(who)
+        try:
+            for _ in self.line.before(who):
+                pass
+            yield from super().stream(prompt, max_tokens, seed, stop)
+        finally:
+            self.line.leave(who)
+
+
+ENDS = "arex olun evit imor ukan yrid abel ocat epon ivus ulim ymer agon osif eras idol unor".split()
+HARBOURS = [f"{a}{b}".title() for a in "bdfgklmnprst" for b in ENDS][:200]
+
+
+def opened_in(prompt: Sequence[Message]) -> str:
+    """What the documents say of the harbour that the prompt names last."""
+    told = str(prompt)
+    n = max(range(len(HARBOURS)), key=lambda n: told.rfind(HARBOURS[n]))
+    return f"The harbour of {HARBOURS[n]} was opened in {1500 + n}."
+
+
+@pytest.fixture(scope="module")
+def harbours(opened: Callable[..., rag.Assistant]) -> rag.Assistant:
+    """An assistant over two hundred documents, each about a harbour of its own."""
+    assistant = opened(serve_waiting=300, read_model="overlap")
+    for n, name in enumerate(HARBOURS):
+        assistant.add_text(f"The harbour of {name} was opened in {1500 + n}.", title=name, uri=f"mem:{name}")
+    with_model(assistant, InLine(opened_in))
+    return assistant
+
+
+def test_two_hundred_askers_are_answered_in_the_order_in_which_they_came(harbours: rag.Assistant) -> None:
+    finished: list[int] = []
+
+    async def all_of_them() -> None:
+        desk = Desk(AsyncAssistant(harbours, answers=300), Metrics())
+
+        async def one(n: int) -> None:
+            assert str(1500 + n) in (await desk.ask(f"When was the harbour of {HARBOURS[n]} opened?")).text
+            finished.append(n)
+
+        await asyncio.gather(*(one(n) for n in range(len(HARBOURS))))
+
+    asyncio.run(all_of_them())
+    assert max(abs(place - n) for place, n in enumerate(finished)) <= 3, "somebody was overtaken"
+
+
+def test_two_hundred_askers_at_once_hear_each_their_own_answer(harbours: rag.Assistant) -> None:
+    async def all_of_them(url: str) -> list[dict[str, object]]:
+        limits = httpx.Limits(max_connections=300)
+        async with httpx.AsyncClient(base_url=url, timeout=280, limits=limits, trust_env=False) as http:
+
+            async def one(name: str) -> dict[str, object]:
+                reply = await http.post("/v1/answers", json={"question": f"When was the harbour of {name} opened?"})
+                answer: dict[str, object] = reply.json()
+                return answer
+
+            return await asyncio.gather(*map(one, HARBOURS))
+
+    with serving(harbours) as server:
+        answers = asyncio.run(all_of_them(server.url))
+    for n, answer in enumerate(answers):
+        assert str(1500 + n) in str(answer["text"]) and HARBOURS[n] in str(answer["question"])

@@ -1,0 +1,81 @@
+"""Documents by HTTP: what is brought in is found, what is removed is gone, what is bad is named."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+import rag
+from tests.serve.conftest import Running, serving
+
+
+@pytest.fixture(scope="module")
+def shelf(opened: Callable[..., rag.Assistant]) -> Iterator[Running]:
+    with serving(opened(serve_body_mb=2)) as running:
+        yield running
+
+
+def test_an_uploaded_document_is_found_shown_and_forgotten(shelf: Running) -> None:
+    files = [("files", ("note.txt", b"The code word of the house is heliotrope.", "text/plain"))]
+    done = shelf.http.post("/v1/documents", files=files, data={"collection": "words"})
+    assert done.status_code == 200 and done.json()["state"] == "done" and len(done.json()["report"]["added"]) == 1
+    row = next(d for d in shelf.http.get("/v1/documents").json()["documents"] if d["source"]["title"] == "note.txt")
+    id_ = row["source"]["id"]
+    assert row["collection"] == "words"
+    assert {"name": "words", "documents": 1, "passages": 1} in shelf.http.get("/v1/collections").json()["collections"]
+    assert [d["source"]["id"] for d in shelf.http.get("/v1/documents?collection=words").json()["documents"]] == [id_]
+    answer = shelf.http.post("/v1/answers", json={"question": "What is the code word of the house?"}).json()
+    citation = answer["citations"][0]
+    span = {"start": citation["span"]["start"], "end": citation["span"]["end"]}
+    text = shelf.http.get(f"/v1/documents/{citation['source']['id']}/text", params=span).json()["text"]
+    assert text == citation["quote"] and "heliotrope" in text
+    assert shelf.http.delete(f"/v1/documents/{id_}").json()["removed"]["id"] == id_
+    assert "heliotrope" not in shelf.http.post("/v1/search", json={"query": "code word"}).text
+    for path in (f"/v1/documents/{id_}", f"/v1/documents/{id_}/text"):
+        assert shelf.http.get(path).status_code == 404
+    assert shelf.http.delete(f"/v1/documents/{id_}").status_code == 404
+
+
+def test_an_upload_that_is_not_waited_for_says_how_far_it_is(shelf: Running) -> None:
+    files = [("files", (f"{n}.txt", f"Number {n} is here.".encode(), "text/plain")) for n in range(3)]
+    taken = shelf.http.post("/v1/documents?wait=false", files=files)
+    assert taken.status_code == 202
+    end = time.monotonic() + 30
+    while (now := shelf.http.get(f"/v1/documents/uploads/{taken.json()['id']}").json())["state"] != "done":
+        assert now["state"] in ("waiting", "indexing") and time.monotonic() < end
+        time.sleep(0.05)
+    assert len(now["report"]["added"]) == 3
+    assert shelf.http.get("/v1/documents/uploads/nothing").status_code == 404
+
+
+def test_the_same_file_again_is_unchanged_and_a_bad_one_does_not_stop_the_others(shelf: Running) -> None:
+    good = ("files", ("again.txt", b"The same words as before.", "text/plain"))
+    assert len(shelf.http.post("/v1/documents", files=[good]).json()["report"]["added"]) == 1
+    both = shelf.http.post("/v1/documents", files=[good, ("files", ("x.pdf", b"no pdf", "application/pdf"))])
+    assert both.status_code == 200
+    assert len(both.json()["report"]["unchanged"]) == 1 and len(both.json()["report"]["refused"]) == 1
+    bad = shelf.http.post("/v1/documents", files=[("files", ("empty.txt", b"", "text/plain"))])
+    assert bad.status_code == 422 and bad.json()["error"]["code"] == "document_error"
+
+
+@pytest.mark.parametrize(
+    "name", ["../../x.txt", "a\x00b.txt", "\u202etxt.exe.txt", "<img onerror>.txt", "x" * 300 + ".txt"]
+)
+def test_a_hostile_file_name_stays_beside_the_index(shelf: Running, name: str) -> None:
+    head = b'--b\r\nContent-Disposition: form-data; name="files"; filename="' + name.encode() + b'"'
+    body = head + b"\r\n\r\nSome words.\r\n--b--\r\n"
+    reply = shelf.http.post("/v1/documents", content=body, headers={"content-type": "multipart/form-data; boundary=b"})
+    assert reply.status_code in (200, 400, 422)
+    if reply.status_code == 200:
+        report = reply.json()["report"]
+        (uri,) = report["added"] or report["unchanged"] or [r[0] for r in report["refused"]]
+        assert uri.startswith((shelf.assistant.folder / "originals").resolve().as_uri())
+
+
+def test_too_large_an_upload_is_refused_and_leaves_nothing(shelf: Running) -> None:
+    before = shelf.http.get("/v1/documents").json()
+    big = shelf.http.post("/v1/documents", files=[("files", ("big.txt", b"word " * 500_000, "text/plain"))])
+    assert big.status_code == 413
+    assert shelf.http.get("/v1/documents").json() == before
