@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -20,13 +21,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag.chat import library, serve, show
-from rag.chat.guard import trusts
+from rag.chat import history, library, names, serve, settings, show
+from rag.chat.asking import Wish, asking
 from rag.chat.live import Live, finished
-from rag.chat.page import asking
 from rag.chat.source import panel
 from rag.chat.talk import Running, Talk
+from rag.conversation import Conversation, Conversations, Feedback, Summary, Turn, read
+from rag.conversation.export import verify
 from rag.errors import UsageError
+from rag.files import safe_name, sha256_of
+from rag.suggest import candidates, suggestions
 from rag.types import (
     Answer,
     Citation,
@@ -37,11 +41,14 @@ from rag.types import (
     Origin,
     Outcome,
     Quoted,
+    Side,
     Source,
     Span,
     Verdict,
+    Waits,
     Wrote,
 )
+from rag.web import trusts
 from tests.browser.fake_assistant import PAYLOADS, FakeAssistant
 
 TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\r") | st.sampled_from("<>&\"'\n😀"), min_size=1)
@@ -111,6 +118,14 @@ def test_pages_and_headings_of_a_document_are_shown_where_they_begin() -> None:
     ]
 
 
+def test_rows_and_lines_of_code_stand_by_themselves_where_prose_is_joined() -> None:
+    text = "one\ntwo\nthree"
+    rows = tuple(Mark(Span(a, b), "row", f"row {a}") for a, b in ((0, 3), (4, 7), (8, 13)))
+    code = Document(Source.at("file:///a.py", "a.py", "text/x-python"), text)
+    for document, lines in ((_document(text), 1), (_document(text, rows), 3), (code, 3)):
+        assert panel(document, Span(0, 1)).count('<p class="l') == lines
+
+
 def test_a_place_that_the_document_does_not_have_is_refused() -> None:
     with pytest.raises(ValueError, match="no place"):
         panel(_document("short"), Span(2, 9))
@@ -123,14 +138,21 @@ def test_no_payload_becomes_an_element_in_any_part_of_an_answer() -> None:
     fake = FakeAssistant()
     *_, answer = fake.stream("hostile question")
     assert isinstance(answer, Answer)
+    turns = tuple(Turn(answer, 0.0, {"retrieve.k": p}, False, Feedback(True, p)) for p in PAYLOADS)
+    talk = Conversation("0" * 16, PAYLOADS[0], 0.0, 0.0, turns)
+    rows = [Summary("0" * 16, p, 0.0, 0.0, 1) for p in PAYLOADS]
     html = finished(answer) + panel(fake.hostile, Span(0, 3)) + library.shelf(fake.sources())
+    html += history.turns(talk, lambda citation: None) + history.listing(rows, PAYLOADS[0], PAYLOADS)
+    html += library.empty(fake.sources()) + settings.panel(fake.config)
     ours = (
-        "article section div p i b span bdi button blockquote footer small ol ul li h2 h3 h4 pre details summary header"
+        "article section div p i b span bdi button blockquote footer small ol ul li h1 h2 h3 h4 pre details summary"
+        " header svg path dl dt dd select option"
     )
     read = Reader(html)
     assert set(read.elements) <= {*ours.split(), "mark", "label", "input"}
     assert {name for name in read.attributes if not name.startswith(("data-", "aria-"))} <= {
-        "class", "dir", "type", "title", "style", "tabindex", "checked",
+        "class", "dir", "type", "title", "style", "tabindex", "checked", "hidden", "value", "placeholder", "maxlength",
+        "viewbox", "d", "role",
     }  # fmt: skip
     assert all(show.esc(payload) in html for payload in PAYLOADS)
 
@@ -173,6 +195,95 @@ def test_waiting_is_never_silent() -> None:
     assert "Ten trees came." in live.html
     now[0] = 7.2
     assert "7 s</p>" in live.html
+
+
+def test_a_question_that_waits_says_how_many_are_before_it_and_about_how_long() -> None:
+    live = Live("why?", turn_s=4.0)
+    live.take([Waits(2)])
+    assert "2 questions are before yours, about 8 s to go" in live.html
+    live.take([Waits(1)])
+    assert "1 question is before yours, about 4 s to go" in live.html
+    live.take([Wrote("Ten.")])
+    assert "before yours" not in live.html
+
+
+def test_documents_that_differ_stand_side_by_side_and_a_refusal_offers_the_nearest_passages() -> None:
+    document = _document("Ten trees came. Nine trees came.")
+    ten, nine = Citation.cut(document, Span(0, 15)), Citation.cut(document, Span(16, 32))
+    sides = (Side("Ten", (ten,), "2024"), Side("Nine", (nine,)))
+    html = finished(Answer("?", "They differ.", (), (), Outcome.ANSWERED, conflicts=sides))
+    assert re.search(
+        r'<b dir="auto">Ten</b><small>as of 2024</small>.*data-n="1".*<b dir="auto">Nine</b>.*data-n="2"', html
+    )
+    refused = finished(Answer("?", "No.", (), (), Outcome.NOTHING), nearest=(ten,))
+    assert "Show the nearest passages" in refused and "Ten trees came." in refused
+    assert "nearest" not in finished(Answer("?", "No.", (), (), Outcome.NOTHING))
+
+
+def test_a_quote_that_moved_leads_to_its_new_place_and_one_that_is_lost_says_so() -> None:
+    *_, answer = FakeAssistant().stream("trees?")
+    assert isinstance(answer, Answer)
+    first, second = answer.citations
+    moved = replace(first, span=first.span.shift(5), answer=first.answer.shift(5))  # type: ignore[union-attr]
+    talk = Conversation("0" * 16, "t", 0.0, 0.0, (Turn(answer, 0.0),))
+    html = history.turns(talk, {first: moved, second: None}.get)
+    assert f'data-quote="{moved.span.start}-{moved.span.end}"' in html
+    assert f'data-quote="{first.span.start}-' not in html
+    lost = re.findall(r'class="cite lost"[^>]*data-n="(\d)"', html)
+    assert lost == ["2"] and show.LOST in html
+
+
+@pytest.mark.parametrize(
+    ("name", "title", "said"),
+    [
+        ("annual_report-2024.pdf", "", "Annual report 2024"),
+        ("001_6b10a84c2a205f2b.txt", "", "001_6b10a84c2a205f2b.txt"),
+        ("x.pdf", "The Annual Report", "The Annual Report"),
+        ("%E6%9D%B1%E4%BA%AC_%E8%B3%87%E6%96%99.txt", "東京_資料.txt", "東京 資料"),
+        ("notes.v2.txt", "", "Notes.v2"),
+        ("2024.txt", "", "2024.txt"),
+    ],
+)
+def test_a_bare_file_name_is_read_as_words_and_a_title_stays(name: str, title: str, said: str) -> None:
+    assert names.shown(Source.at(f"file:///a/{name}", title or name)) == said
+
+
+def test_what_the_page_sends_along_is_taken_only_where_it_makes_sense() -> None:
+    for text in ("", "x", "[]", "null", '{"settings": 3, "without": 4, "conversation": 5}', "[" * 100_000):
+        assert Wish.read(text) == Wish()
+    sent = '{"settings": {"models.folder": "/", "answer.strictness": "strict", "llm.model": ""}, "without": ["a"]}'
+    assert Wish.read(sent) == Wish(without=frozenset({"a"}), settings={"answer.strictness": "strict"})
+
+
+def test_what_cannot_be_kept_is_said_under_the_answer(tmp_path: Path) -> None:
+    fake = FakeAssistant()
+    (tmp_path / "file").write_text("", "utf-8")
+    fake.conversations = Conversations(tmp_path / "file" / "kept")
+
+    async def shown() -> str:
+        return [html async for _, html in asking(fake, None)("repeat one", Talk())][-1]  # type: ignore[arg-type]
+
+    html = asyncio.run(shown())
+    assert "said: repeat one" in html and "This answer could not be kept" in html
+    assert 'class="how"' in html and "data-place" not in html
+
+
+def test_suggested_questions_are_those_that_their_own_document_answers() -> None:
+    trees = _document("Japan will donate 250 cherry trees to the city. The bridge was opened in 1999. It is a park.")
+    wrong = Document(Source.at("file:///b", "b"), "The Tower was built in 1889. Everest is a mountain.")
+    assert list(candidates(trees)) == ["How many cherry trees will Japan donate?", "When was the bridge opened?"]
+    asked: list[str] = []
+
+    def ask(question: str) -> Answer:
+        asked.append(question)
+        quote = Citation.cut(trees, Span(0, 5))
+        outcome = Outcome.CLOSEST if "bridge" in question else Outcome.ANSWERED
+        return Answer(question, "Japan", (Claim(Span(0, 5), (quote,), Verdict.SUPPORTED),), (), outcome)
+
+    assert list(suggestions([trees, wrong], ask, 4)) == ["How many cherry trees will Japan donate?"]
+    assert len(asked) == 4
+    asked.clear()
+    assert len(list(suggestions([trees, wrong], ask, 1))) == len(asked) == 1
 
 
 # -- stopping ----------------------------------------------------------------------------------------------------------
@@ -300,6 +411,10 @@ ROUTES = (
     "/",
     "/config",
     "/page/source/x?quote=0-1",
+    "/page/start",
+    "/page/talks",
+    "/page/talk/0000000000000000",
+    "/page/original/x",
     "/gradio_api/info",
     "/gradio_api/heartbeat/x",
     "/theme.css",
@@ -342,6 +457,75 @@ def test_a_source_is_shown_and_a_place_that_is_gone_says_so(web: Any) -> None:
     assert web.get("/page/source/unknown?quote=0-1").status_code == 404
 
 
+def test_a_quote_is_never_marked_in_a_document_that_says_something_else_there_now(web: Any) -> None:
+    trees = web.fake.trees
+    right = f"/page/source/{trees.source.id}?quote=0-7&sum={show.sum_of('A visit')}"
+    assert web.get(right).status_code == 200
+    other = web.get(right.replace("quote=0-7", "quote=1-8"))
+    assert (other.status_code, "mark" in other.text, "no longer says this" in other.text) == (404, False, True)
+
+
+def test_what_changes_something_is_refused_from_elsewhere(web: Any) -> None:
+    talk = web.fake.conversations.add(None, _said("trees?"))
+    evil = {"origin": "http://evil.example"}
+    for verb, url in (
+        ("PUT", f"/page/talk/{talk.id}"),
+        ("DELETE", f"/page/talk/{talk.id}"),
+        ("PUT", f"/page/turn/{talk.id}/0/rating"),
+        ("DELETE", f"/page/source/{web.fake.trees.source.id}"),
+    ):
+        assert web.request(verb, url, json={"title": "x", "good": True}, headers=evil).status_code == 403
+        assert web.get(url).status_code < 500  # a link can change nothing
+    assert web.fake.conversations.load(talk.id) == talk
+    assert web.fake.trees.source.id in web.fake.documents
+
+
+def test_a_conversation_is_listed_opened_renamed_rated_exported_and_deleted(web: Any) -> None:
+    talk = web.fake.conversations.add(None, _said("trees? \ud800"))
+    url = f"/page/talk/{talk.id}"
+    assert talk.id in web.get("/page/talks?words=TREES").text
+    assert talk.id not in web.get("/page/talks?words=nowhere").text
+    assert web.get(url).json()["id"] == talk.id
+    assert web.get("/page/start", params={"talk": talk.id}).json()["talk"]["id"] == talk.id
+    assert web.put(url, json={"title": "Gifts"}).json() == {"title": "Gifts"}
+    assert web.put(f"/page/turn/{talk.id}/0/rating", json={"good": False, "note": "no"}).status_code == 200
+    assert web.fake.conversations.load(talk.id).turns[0].feedback.note == "no"
+    assert "93%" in web.get(f"/page/turn/{talk.id}/0/how").text
+    told = web.get(f"{url}/export.md")
+    assert told.headers["content-disposition"].startswith('attachment; filename="Gifts.md"')
+    assert told.text.startswith("# Gifts\n\n## trees?")
+    exported = read(web.get(f"{url}/export.json").json())
+    assert {c.standing for c in verify(exported, web.fake.standing)} == {"holds"}
+    assert web.delete(url).json() == {"deleted": True}
+    for gone in (url, f"{url}/export.md", f"/page/turn/{talk.id}/0/how", "/page/talk/..%2Fx", "/page/turn/x/0/how"):
+        assert web.get(gone).status_code == 404
+    assert "there is no conversation" in web.get("/page/start", params={"talk": talk.id}).json()["lost"]
+    assert web.put(f"/page/turn/{talk.id}/0/rating", json={"good": True}).status_code == 404
+
+
+def test_the_original_is_saved_not_shown_and_only_while_it_is_what_was_read(web: Any, tmp_path: Path) -> None:
+    file = tmp_path / "a page.html"
+    file.write_text("<script>document.title='pwned'</script>words", "utf-8")
+    source = Source.at(file.as_uri(), file.name)
+    web.fake.documents[source.id] = Document(source, "words")
+    web.fake.digests[source.id] = sha256_of(file)
+    saved = web.get(f"/page/original/{source.id}")
+    assert saved.headers["content-type"] == "application/octet-stream"
+    assert saved.headers["content-disposition"].startswith("attachment")
+    assert saved.content == file.read_bytes()
+    file.write_text("other words", "utf-8")
+    assert "has changed since it was indexed" in web.get(f"/page/original/{source.id}").text
+    file.unlink()
+    assert "is gone" in web.get(f"/page/original/{source.id}").text
+    assert web.get("/page/original/unknown").status_code == 404
+
+
+def _said(question: str) -> Answer:
+    *_, answer = FakeAssistant().stream("trees?")
+    assert isinstance(answer, Answer)
+    return replace(answer, question=question)
+
+
 def test_a_password_is_asked_of_every_request() -> None:
     from starlette.testclient import TestClient
 
@@ -354,6 +538,19 @@ def test_a_password_is_asked_of_every_request() -> None:
             basic = base64.b64encode(f"me:{word}".encode()).decode()
             assert client.get("/", headers={"authorization": f"Basic {basic}"}).status_code == status
         assert client.get("/", headers={"authorization": b"Basic \xff"}).status_code == 401
+
+
+def test_folders_of_this_computer_can_be_named_only_from_this_computer() -> None:
+    from starlette.testclient import TestClient
+
+    from rag.chat import build
+
+    for host, status in (("127.0.0.1", 200), ("192.168.1.5", 404)):
+        app = build(FakeAssistant(), host, "word")  # type: ignore[arg-type]
+        basic = {"authorization": f"Basic {base64.b64encode(b'me:word').decode()}"}
+        with TestClient(app, base_url=f"http://{host}", headers=basic) as client:
+            assert client.get("/page/watching").status_code == status
+            assert ("watching" in client.get("/page/start").json()["watching"]) == (status == 200)
 
 
 def test_which_names_a_server_answers_to() -> None:
@@ -412,7 +609,7 @@ def test_the_page_gives_way_on_a_taken_default_port_and_ends_with_ctrl_c_without
     "name", ["../../etc/passwd", "a\x00b.txt", "x" * 300 + ".txt", "\u202etxt.exe", "<img onerror>.md", ".."]
 )
 def test_a_hostile_file_name_stays_inside_the_folder_and_keeps_its_kind(name: str, tmp_path: Path) -> None:
-    safe = library.safe_name(name)
+    safe = safe_name(name)
     assert (tmp_path / safe).resolve().parent == tmp_path.resolve()
     assert len(safe.encode()) < 255 and not set(safe) & set('<>\x00\u202e/\\"')
     assert not name.endswith((".txt", ".md")) or Path(safe).suffix == Path(name).suffix

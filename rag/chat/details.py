@@ -7,12 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from rag.chat.names import shown
 from rag.chat.show import esc, marked
 from rag.types import Answer, Evidence, Hit, Trace
 
 
 def drawer(answer: Answer) -> str:
-    """The closed drawer under one answer."""
+    """The closed drawer under one answer, with all that lies in it."""
+    return f'<details class="how"><summary>How this answer was found</summary>{inside(answer)}</details>'
+
+
+def inside(answer: Answer) -> str:
+    """What lies in the drawer."""
     trace = answer.trace
     parts = [
         _section("Evidence: how likely each sentence answers", map(_evidence, answer.evidence)),
@@ -26,14 +32,14 @@ def drawer(answer: Answer) -> str:
         _text("Models and index", "\n".join(f"{name}  {print_}" for name, print_ in trace.fingerprints.items())),
     ]
     searched = f'<p class="searched">Searched for: {esc(trace.query)}</p>' if trace.query else ""
-    return f'<details class="how"><summary>How this answer was found</summary>{searched}{"".join(parts)}</details>'
+    return searched + "".join(parts)
 
 
-def bar(share: float, shown: str) -> str:
+def bar(share: float, value: str) -> str:
     """A bar of `share` (0 to 1, clipped) with its value as text."""
     width = 100 * min(max(share, 0.0), 1.0)
     line = f'<span class="bar" aria-hidden="true"><i style="width:{width:.1f}%"></i></span>'
-    return f'{line}<span class="v">{shown}</span>'
+    return f'{line}<span class="v">{value}</span>'
 
 
 def _section(title: str, rows: Iterable[str]) -> str:
@@ -47,7 +53,7 @@ def _text(title: str, text: str) -> str:
 
 def _evidence(evidence: Evidence) -> str:
     answer = evidence.answer and evidence.answer.shift(-evidence.span.start)
-    title = f"<bdi>{esc(evidence.hit.passage.source.title)}</bdi>"
+    title = f"<bdi>{esc(shown(evidence.hit.passage.source))}</bdi>"
     line = bar(evidence.support, f"{evidence.support:.0%}")
     return f'<li>{line}<span class="said" dir="auto">{marked(evidence.text, answer)}</span><small>{title}</small></li>'
 
@@ -63,7 +69,7 @@ def _passage(hit: Hit, best: float) -> str:
     ranks = " &middot; ".join(f"{esc(name)} #{rank}" for name, rank in hit.ranks.items())
     line = bar(hit.score / best if best > 0 else 0.0, f"{hit.score:.3g}")
     heading = f"<bdi>{esc(hit.passage.heading)}</bdi> &middot; " if hit.passage.heading else ""
-    title = f"<bdi>{esc(hit.passage.source.title)}</bdi>"
+    title = f"<bdi>{esc(shown(hit.passage.source))}</bdi>"
     said = f'<span class="said clip" dir="auto">{esc(hit.passage.text)}</span>'
     return f"<li>{line}{said}<small>{title} &middot; {heading}{ranks}</small></li>"
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import base64
 import hmac
-import ipaddress
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+
+from rag.web import host_of
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -30,42 +30,6 @@ _HEADERS: Mapping[bytes, bytes] = {
     b"cross-origin-opener-policy": b"same-origin",
     b"cross-origin-resource-policy": b"same-origin",
 }
-_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
-
-
-def is_loopback(host: str) -> bool:
-    """True if only this computer can reach `host`.
-
-    >>> is_loopback("127.0.0.1"), is_loopback("0.0.0.0")
-    (True, False)
-    """
-    try:
-        return host in _LOOPBACK or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def trusts(served: str, own_names: frozenset[str] = frozenset()) -> Callable[[str], bool]:
-    """Which names a request may use for a server bound to `served`.
-
-    On loopback only loopback's names. Elsewhere also `own_names` and any plain address: rebinding needs a name.
-    """
-    open_to_others = not is_loopback(served)
-
-    def trusted(name: str) -> bool:
-        if is_loopback(name) or name == served:
-            return True
-        return open_to_others and (name in own_names or _is_address(name))
-
-    return trusted
-
-
-def _is_address(name: str) -> bool:
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    return True
 
 
 class Guard:
@@ -91,10 +55,10 @@ class Guard:
             await _refuse(_sealed(send), *refusal)
 
     def _refusal(self, headers: Mapping[str, str]) -> tuple[int, str] | None:
-        if not self._trusted(_name("//" + headers.get("host", ""))):
+        if not self._trusted(host_of("//" + headers.get("host", ""))):
             return 421, "This page answers only under its own address. Open the address that the terminal printed."
         origin = headers.get("origin")
-        if origin is not None and not self._trusted(_name(origin)):
+        if origin is not None and not self._trusted(host_of(origin)):
             return 403, "Requests from other sites are refused."
         if self._password is not None and not _knows(headers.get("authorization", ""), self._password):
             return 401, "This page needs its password."
@@ -102,13 +66,6 @@ class Guard:
         if not length.isdecimal() or int(length) > self._max_bytes:
             return 413, f"More than {self._max_bytes >> 20} MB in one request is refused."
         return None
-
-
-def _name(url: str) -> str:
-    try:
-        return (urlsplit(url).hostname or "").lower()
-    except ValueError:
-        return ""
 
 
 def _knows(authorization: str, password: str) -> bool:

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
-import shutil
+import contextlib
+import threading
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import unquote
 
+from rag.chat.names import file_name, shown
 from rag.chat.show import UNEXPECTED, esc
 from rag.errors import RagError
+from rag.files import kept
+from rag.suggest import suggestions
+from rag.types import Answer
 
 if TYPE_CHECKING:
     from rag.add import Progress, Report
+    from rag.assistant import Assistant
     from rag.index import SourceRow
 
 MAX_FILE_MB = 100
 MAX_FILES = 500
-_UNSAFE = re.compile(r"[^\w .()+,&-]+")
 
 # What can be asked of the two texts that come with the project, by file name; shown while they are in the library.
 _EXAMPLES = {
@@ -33,6 +35,9 @@ _EXAMPLES = {
         "Why is Takaichi's government under pressure?",
     ),
 }
+_IDEAS = 4
+_ASKED_OF = 6  # the newest documents, which are looked through for questions
+_REST_S = 0.3  # between two questions that only we ask: a person's comes first
 
 
 def empty(rows: Sequence[SourceRow]) -> str:
@@ -44,28 +49,88 @@ def empty(rows: Sequence[SourceRow]) -> str:
             f"{_count(len(rows), 'document')} in your library. Every answer shows the very words that back it: "
             "click a number to see them in their place."
         )
-    asks = "".join(f'<button type="button" class="example">{esc(text)}</button>' for text in examples(rows))
-    listed = f'<div class="examples" aria-label="Example questions">{asks}</div>' if asks else ""
-    return f'<div class="empty"><h1>What do you want to know?</h1><p>{invitation}</p>{listed}</div>'
+    known = examples(rows)
+    wanted = "" if known else " data-ideas"
+    listed = f'<div class="examples" aria-label="Questions to begin with"{wanted}>{_asks(known)}</div>'
+    return f'<div class="empty"><h1>What do you want to know?</h1><p>{invitation}</p>{listed if rows else ""}</div>'
 
 
 def examples(rows: Iterable[SourceRow]) -> list[str]:
     """Questions that fit these documents, none where nothing is known of them."""
-    names = [file_name(row.source.uri) for row in rows]
-    return [text for name in sorted(names, reverse=True) for text in _EXAMPLES.get(name, ())]
+    found = [file_name(row.source.uri) for row in rows]
+    return [text for name in sorted(found, reverse=True) for text in _EXAMPLES.get(name, ())]
+
+
+def _asks(texts: Iterable[str]) -> str:
+    return "".join(f'<button type="button" class="example" dir="auto">{esc(text)}</button>' for text in texts)
+
+
+class Ideas:
+    """Questions that the newest documents answer, looked for in a thread of its own, again when the library changes."""
+
+    def __init__(self, assistant: Assistant) -> None:
+        self._assistant = assistant
+        self._lock = threading.Lock()
+        self._of: tuple[str, ...] | None = None
+        self._known: list[str] = []
+        self._done = False
+
+    def html(self) -> tuple[str, bool]:
+        """Buttons for what is known so far, and whether that is all; the first call begins the search."""
+        with self._lock:
+            newest = sorted(self._assistant.sources(), key=lambda row: -row.added)[:_ASKED_OF]
+            of = tuple(f"{row.source.id}{row.digest}" for row in newest)
+            if of != self._of:
+                self._of, self._known, self._done = of, [], not newest
+                ids = [row.source.id for row in newest]
+                threading.Thread(target=self._look, args=(of, ids), name="chat-ideas", daemon=True).start()
+            return _asks(self._known), self._done
+
+    def _look(self, of: tuple[str, ...], ids: Sequence[str]) -> None:
+        documents = (self._assistant.document(id_) for id_ in ids)
+        with contextlib.suppress(Exception):  # a library that changes or closes meanwhile has no ideas
+            for question in suggestions(documents, self._asked, _IDEAS):
+                with self._lock:
+                    if of != self._of:
+                        return
+                    self._known.append(question)
+        with self._lock:
+            self._done = self._done or of == self._of
+
+    def _asked(self, question: str) -> Answer:
+        time.sleep(_REST_S)
+        *_, answer = self._assistant.stream(question, settings={"llm.model": "none"})
+        assert isinstance(answer, Answer)
+        return answer
 
 
 def shelf(rows: Sequence[SourceRow]) -> str:
-    """The list of documents: a tick that says whether to look into it, a button that removes it (asked twice)."""
-    items = "".join(
+    """The list of documents: a tick that says whether to look into it, a button that removes it (asked twice). Where
+    there is more than one collection, under its name, with a tick for all of it."""
+    sets: dict[str, list[SourceRow]] = {}
+    for row in rows:
+        sets.setdefault(row.collection, []).append(row)
+    if not rows:
+        return '<p class="report">No documents yet.</p>'
+    if len(sets) == 1:
+        return f'<ul class="shelf-list">{"".join(map(_book, rows))}</ul>'
+    return "".join(
+        f'<label class="set"><input type="checkbox" checked data-set-of="{esc(name)}">'
+        f'<span dir="auto">{esc(name)}</span><small>{_count(len(own), "document")}</small></label>'
+        f'<ul class="shelf-list" data-in="{esc(name)}">{"".join(map(_book, own))}</ul>'
+        for name, own in sets.items()
+    )
+
+
+def _book(row: SourceRow) -> str:
+    name = esc(shown(row.source))
+    return (
         f'<li><label class="title"><input type="checkbox" checked data-tick="{esc(row.source.id)}">'
-        f'<span dir="auto">{esc(row.source.title)}</span></label>'
+        f'<span dir="auto" title="{esc(file_name(row.source.uri))}">{name}</span></label>'
         f"<small>{_size(row.characters)} &middot; {_count(row.passages, 'passage')} &middot; {_day(row.added)}</small>"
         f'<button type="button" class="plain remove" data-id="{esc(row.source.id)}"'
-        f' aria-label="Remove {esc(row.source.title)}">Remove</button></li>'
-        for row in rows
+        f' aria-label="Remove {name}">Remove</button></li>'
     )
-    return f'<h2>Library</h2><ul class="shelf-list">{items or "<li>No documents yet.</li>"}</ul>'
 
 
 def progress(now: Progress) -> str:
@@ -80,7 +145,7 @@ def report(done: Report) -> str:
     said = ", ".join(f"<b>{len(uris)}</b> {word}" for uris, word in counts if uris) or "Nothing added"
     refused = "".join(f"<li><bdi>{esc(file_name(uri))}</bdi>: {esc(why)}</li>" for uri, why in done.refused)
     why_not = f"<p>Refused:</p><ul>{refused}</ul>" if refused else ""
-    return f'<div class="report" role="status"><p>{said}.</p>{why_not}</div>'
+    return f'<div class="report" role="status" data-done><p>{said}.</p>{why_not}</div>'
 
 
 def trouble(error: Exception) -> str:
@@ -89,38 +154,16 @@ def trouble(error: Exception) -> str:
         said = f'{esc(error.message)} <span class="hint">{esc(error.hint)}</span>'
     else:
         said = UNEXPECTED
-    return f'<div class="report error" role="alert">{said}</div>'
+    return f'<div class="report error" role="alert" data-done>{said}</div>'
 
 
 def keep(uploads: Iterable[str], folder: Path) -> list[Path]:
-    """Copy uploaded files to `folder`/<sha256>/<name>: the same bytes always land in the same place, and a hostile name
-    can do nothing (it is reduced to letters, digits and a few signs)."""
-    kept = []
+    """Copies of uploaded files under `folder`, each by its hash and a harmless name."""
+    copies = []
     for upload in map(Path, uploads):
         with upload.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        place = folder / digest / safe_name(upload.name)
-        if not place.exists():
-            place.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(upload, place)
-        kept.append(place)
-    return kept
-
-
-def safe_name(name: str) -> str:
-    """A file name without surprises, its suffix kept.
-
-    >>> safe_name("../../<img onerror>.txt")
-    'img onerror.txt'
-    """
-    path = Path(name)
-    stem, suffix = (_UNSAFE.sub("", part) for part in (path.stem, path.suffix))
-    return (stem.strip(" .")[:80] or "document") + suffix[:10]
-
-
-def file_name(uri: str) -> str:
-    """The last part of a path or address, as a person wrote it."""
-    return unquote(re.split(r"[/\\]", uri.rstrip("/"))[-1])
+            copies.append(kept(file, upload.name, folder))
+    return copies
 
 
 def _count(n: int, noun: str) -> str:

@@ -8,8 +8,7 @@ from dataclasses import replace
 
 from rag.chat import show
 from rag.chat.details import drawer
-from rag.errors import RagError
-from rag.types import Answer, Event, Found, Outcome, Quoted, Wrote
+from rag.types import Answer, Citation, Event, Found, Outcome, Quoted, Waits, Wrote
 
 SLOW_S = 3.0  # from here on the seconds are shown, so that waiting is never silent
 
@@ -17,11 +16,17 @@ SLOW_S = 3.0  # from here on the seconds are shown, so that waiting is never sil
 class Live:
     """One question on its way to an answer. `html` is what stands on the page now."""
 
-    def __init__(self, question: str, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, question: str, clock: Callable[[], float] = time.monotonic, turn_s: float = 3.0) -> None:
+        """`turn_s`: how many seconds one answer takes, by and large."""
         self.question = question
         self.answer: Answer | None = None
+        self.place = ""  # 'conversation/turn' once the turn is kept
+        self.nearest: tuple[Citation, ...] = ()
+        self.note = ""
+        self.chosen = ""
         self._ending = ""
         self._status = "Searching your documents"
+        self._before, self._turn_s = 0, turn_s
         self._text = ""
         self._quoted = Quoted(())
         self._clock = clock
@@ -36,17 +41,16 @@ class Live:
                 case Quoted():
                     self._quoted, self._status = event, "Writing"
                 case Wrote():
+                    self._before = 0
                     self._text, self._status = self._text + event.text, "Writing"
+                case Waits():
+                    self._before = event.before
                 case Answer():
                     self.answer = event
 
     def fail(self, error: Exception) -> None:
         """The question ended in an error: one sentence, and the cure."""
-        if isinstance(error, RagError):
-            cure = f'<span class="hint">{show.esc(error.hint)}</span>' if error.hint else ""
-            self._ending = f'<p class="error" role="alert">{show.esc(error.message)} {cure}</p>'
-        else:
-            self._ending = f'<p class="error" role="alert">{show.UNEXPECTED}</p>'
+        self._ending = show.trouble(error)
 
     def stop(self) -> None:
         """The user stopped it: what was written stays."""
@@ -56,27 +60,50 @@ class Live:
     def html(self) -> str:
         """The turn as it stands."""
         if self.answer is not None:
-            return show.turn(self.question, finished(self.answer), f"done {self.answer.outcome.value}")
+            body = self.chosen + finished(self.answer, self.place, nearest=self.nearest) + self.note
+            return show.turn(self.question, body, f"done {self.answer.outcome.value}", self.place)
         if self._ending:
             return show.turn(self.question, self._ending + self._so_far(), "stopped")
         waited = self._clock() - self._began
-        status = f"{self._status} &hellip;" + (f" {waited:.0f} s" if waited > SLOW_S else "")
+        status = f"{self._waits() or self._status} &hellip;" + (f" {waited:.0f} s" if waited > SLOW_S else "")
         line = f'<p class="status" role="status"><i class="pulse" aria-hidden="true"></i>{status}</p>'
         return show.turn(self.question, line + self._so_far(), "running")
+
+    def _waits(self) -> str:
+        """The place in the model's line, with a guess of the time; '' once it is our turn."""
+        if not self._before:
+            return ""
+        are = "1 question is" if self._before == 1 else f"{self._before} questions are"
+        return f"{are} before yours, about {max(1.0, self._before * self._turn_s):.0f} s to go"
 
     def _so_far(self) -> str:
         words = f'<div class="words"><p class="writing" dir="auto">{show.esc(self._text)}</p></div>'
         return (words if self._text else "") + show.cards(self._quoted.citations, "From your documents")
 
 
-def finished(answer: Answer) -> str:
-    """A whole answer: outcome, words, quotes, tools, drawer."""
+def finished(
+    answer: Answer,
+    place: str = "",
+    *,
+    lost: frozenset[Citation] = frozenset(),
+    nearest: tuple[Citation, ...] = (),
+    good: bool | None = None,
+    note: str = "",
+) -> str:
+    """A whole answer: outcome, words, quotes, tools, drawer.
+
+    `place`: 'conversation/turn' where it is kept, and its drawer is fetched from; `lost`: quotes that no longer stand
+    in their documents; `nearest`: what a refusal offers; `good`, `note`: what the user said of it.
+    """
     answer = unmarked(answer) if answer.outcome is Outcome.CLOSEST else answer
     heading = "Closest passages" if answer.outcome is Outcome.CLOSEST else "Quotes"
-    cards = "" if show.quoted_in_text(answer) else show.cards(answer.citations, heading)
-    copy = f'<button type="button" class="copy" data-text="{show.esc(show.plain_copy(answer))}">Copy</button>'
-    said = show.label(show.OUTCOMES[answer.outcome]) + show.words(answer) + cards
-    return f'{said}<div class="tools">{copy}{drawer(answer)}</div>'
+    cards = "" if show.quoted_in_text(answer) else show.cards(answer.citations, heading, lost)
+    if nearest and not answer.citations:
+        inner = show.cards(nearest, "")
+        cards = f'<details class="nearest"><summary>Show the nearest passages</summary>{inner}</details>'
+    how = show.folded_drawer(place) if place else drawer(answer)
+    said = show.label(show.OUTCOMES[answer.outcome]) + show.words(answer, lost) + show.conflicts(answer, lost) + cards
+    return f'{said}<div class="tools">{show.tools(answer, place, good, note)}{how}</div>'
 
 
 def unmarked(answer: Answer) -> Answer:

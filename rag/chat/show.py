@@ -6,10 +6,13 @@ HTML made from it. The model's wording is running text; the document's own words
 
 from __future__ import annotations
 
+import hashlib
 import html
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 
+from rag.chat import names
+from rag.errors import RagError
 from rag.types import Answer, Citation, Claim, Origin, Outcome, Span, Verdict
 
 _CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
@@ -19,6 +22,17 @@ OUTCOMES: Mapping[Outcome, str] = {
     Outcome.CLOSEST: "Closest passages - not a confirmed answer",
     Outcome.NOTHING: "Not in the documents",
 }
+AGAIN = (
+    ("answer.strictness=strict", "Stricter: only what is sure"),
+    ("answer.strictness=balanced", "Balanced"),
+    ("answer.strictness=lenient", "More lenient"),
+    ("llm.model=none", "Quotes alone, no wording"),
+)
+LOST = "The document has changed since and no longer says this"
+_THUMB = (
+    '<svg viewBox="0 0 16 16" aria-hidden="true"><path d="M5 7v6.5M5 7l2.6-5.2c1.2 0 1.9.9 1.6 2.1L8.7 6.2h3.9c.9 0 '
+    '1.5.8 1.3 1.7l-1.1 4.4c-.2.7-.8 1.2-1.5 1.2H5M5 7H2.6v6.5H5"/></svg>'
+)
 UNEXPECTED = "Something unexpected went wrong. The terminal has the report."
 _DOUBTS: Mapping[Verdict, tuple[str, str]] = {
     Verdict.PARTIAL: ("partly", "The quote supports part of this sentence"),
@@ -32,26 +46,39 @@ def esc(text: str) -> str:
     >>> esc('<b title="x">')
     '&lt;b title=&quot;x&quot;&gt;'
     """
-    whole = text.encode("utf-8", "replace").decode("utf-8")  # a lone surrogate would stop the whole reply
-    return html.escape(_CONTROLS.sub("\N{REPLACEMENT CHARACTER}", whole), quote=True)
+    return html.escape(_CONTROLS.sub("\N{REPLACEMENT CHARACTER}", sendable(text)), quote=True)
 
 
-def chip(number: int, citation: Citation) -> str:
+def sendable(text: str) -> str:
+    """`text` without lone surrogates: one of them would stop the whole reply."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def chip(number: int, citation: Citation, lost: Set[Citation] = frozenset()) -> str:
     """The numbered button that opens the source at the quote; hovering shows the quote."""
-    name = f"Source {number}: {citation.source.title}, {citation.where}"
+    name = f"Source {number}: {names.shown(citation.source)}, {citation.where}"
+    gone = citation in lost
     return (
-        f'<button type="button" class="cite" {place(number, citation)} title="{esc(citation.quote)}"'
-        f' aria-label="{esc(name)}">{number}</button>'
+        f'<button type="button" class="cite{" lost" if gone else ""}" {place(number, citation)}'
+        f' title="{esc(LOST + ": " if gone else "")}{esc(citation.quote)}"'
+        f' aria-label="{esc(name + (". " + LOST if gone else ""))}">{number}</button>'
     )
 
 
 def place(number: int, citation: Citation) -> str:
-    """What the page needs to open a citation, as attributes. Offsets stay code points: only the server uses them."""
+    """What the page needs to open a citation, as attributes. Offsets stay code points: only the server uses them, and
+    only where the document still says what the sum was made of."""
     answer = "" if citation.answer is None else f"{citation.answer.start}-{citation.answer.end}"
     return (
         f'data-n="{number}" data-source="{esc(citation.source.id)}"'
         f' data-quote="{citation.span.start}-{citation.span.end}" data-answer="{answer}"'
+        f' data-sum="{sum_of(citation.quote)}"'
     )
+
+
+def sum_of(quote: str) -> str:
+    """A short hash of a quote, so that a document which says something else now is never marked as if it said this."""
+    return hashlib.sha256(quote.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def quoted(citation: Citation) -> str:
@@ -72,14 +99,87 @@ def marked(text: str, answer: Span | None) -> str:
 
 def question(text: str) -> str:
     """The user's own words, and a button that takes them up again."""
-    again = f'<button type="button" class="plain again" data-text="{esc(text)}">Edit</button>'
+    again = (
+        f'<button type="button" class="plain again" data-text="{esc(text)}" aria-label="Edit this question and ask it'
+        ' again">Edit</button>'
+    )
     said = f'<div class="asked" dir="auto"><span class="unseen">You asked: </span>{esc(text)}</div>'
     return f'<div class="mine">{again}{said}</div>'
 
 
-def turn(asked: str, body: str, state: str) -> str:
-    """One question and what became of it. `state` is a class of ours: 'running', an outcome, 'stopped', 'failed'."""
-    return f'<article class="turn {state}">{question(asked)}<section class="answer">{body}</section></article>'
+def turn(asked: str, body: str, state: str, place: str = "") -> str:
+    """One question and what became of it. `state` is a class of ours: 'running', an outcome, 'stopped', 'failed';
+    `place`: 'conversation/turn' where it is kept."""
+    kept = f' data-place="{place}"' if place else ""
+    return f'<article class="turn {state}"{kept}>{question(asked)}<section class="answer">{body}</section></article>'
+
+
+def trouble(error: Exception) -> str:
+    """An error in one sentence with its cure; what is not ours is not told."""
+    if isinstance(error, RagError):
+        cure = f'<span class="hint">{esc(error.hint)}</span>' if error.hint else ""
+        return f'<p class="error" role="alert">{esc(error.message)} {cure}</p>'
+    return f'<p class="error" role="alert">{UNEXPECTED}</p>'
+
+
+def chosen(settings: Mapping[str, str]) -> str:
+    """What was chosen for one question, over its answer. '' if nothing was."""
+    said = [
+        "quotes alone" if key == "llm.model" else f"{value} passages" if key == "retrieve.k" else value
+        for key, value in settings.items()
+    ]
+    return f'<p class="chosen">Asked for: {esc(", ".join(said))}</p>' if said else ""
+
+
+def folded_drawer(place: str) -> str:
+    """The closed drawer of an answer that is kept: what lies in it is fetched when it is opened."""
+    return f'<details class="how" data-how="{place}"><summary>How this answer was found</summary></details>'
+
+
+def tools(answer: Answer, place: str, good: bool | None, note: str) -> str:
+    """What can be done with an answer: copy it, ask again in another way, say whether it is right."""
+    copy = f'<button type="button" class="tool copy" data-text="{esc(plain_copy(answer))}">Copy</button>'
+    again = "".join(
+        f'<button type="button" class="plain retry" data-how-else="{value}">{esc(name)}</button>'
+        for value, name in AGAIN
+    )
+    menu = f'<details class="menu"><summary class="tool">Ask again</summary><div class="drop">{again}</div></details>'
+    if not place:
+        return copy + menu
+    rate = "".join(
+        f'<button type="button" class="tool rate" data-good="{int(value)}" aria-pressed="{str(good is value).lower()}"'
+        f' title="{name}" aria-label="{name}">{_THUMB}</button>'
+        for value, name in ((True, "Right answer"), (False, "Wrong answer"))
+    )
+    hidden = "" if good is not None else " hidden"
+    form = (
+        f'<div class="note-form"{hidden}><input type="text" class="note-text" maxlength="4000" dir="auto"'
+        f' value="{esc(note)}" placeholder="What was right, or wrong?"'
+        ' aria-label="A note on this answer">'
+        '<button type="button" class="plain keep-note">Keep the note</button><span role="status"></span></div>'
+    )
+    return copy + menu + rate + form
+
+
+def conflicts(answer: Answer, lost: Set[Citation] = frozenset()) -> str:
+    """Answers of documents that differ, side by side, each with its quotes. '' where they agree."""
+    if not answer.conflicts:
+        return ""
+    numbers = numbered(answer)
+    sides = "".join(
+        f'<li><b dir="auto">{esc(side.says)}</b>{f"<small>as of {esc(side.as_of)}</small>" if side.as_of else ""}'
+        + "".join(_card(numbers[c], c, lost) for c in side.citations)
+        + "</li>"
+        for side in answer.conflicts
+    )
+    head = '<div class="conflicts" role="group" aria-label="Documents that differ"><h3>Your documents differ</h3>'
+    return f"{head}<ol>{sides}</ol></div>"
+
+
+def numbered(answer: Answer) -> dict[Citation, int]:
+    """Each citation of an answer and of its conflicts with its number, from 1."""
+    sides = (c for side in answer.conflicts for c in side.citations)
+    return {citation: number for number, citation in enumerate(dict.fromkeys((*answer.citations, *sides)), 1)}
 
 
 def label(text: str) -> str:
@@ -87,9 +187,9 @@ def label(text: str) -> str:
     return f'<p class="outcome"><i class="dot" aria-hidden="true"></i>{esc(text)}</p>'
 
 
-def words(answer: Answer) -> str:
+def words(answer: Answer, lost: Set[Citation] = frozenset()) -> str:
     """The text of an answer: sentences with their chips in paragraphs, quotes in blocks of their own."""
-    numbers = {citation: number for number, citation in enumerate(answer.citations, 1)}
+    numbers = numbered(answer)
     blocks: list[str] = []
     line: list[str] = []
     at = 0
@@ -110,34 +210,34 @@ def words(answer: Answer) -> str:
         write_plain(answer.text[at : claim.at.start])
         if claim.origin is Origin.QUOTE:
             end_paragraph()
-            blocks.append(_quote_block(claim, answer, numbers))
+            blocks.append(_quote_block(claim, answer, numbers, lost))
         else:
-            line.append(_sentence(claim, answer, numbers))
+            line.append(_sentence(claim, answer, numbers, lost))
         at = claim.at.end
     write_plain(answer.text[at:])
     end_paragraph()
     return f'<div class="words">{"".join(blocks)}</div>'
 
 
-def _sentence(claim: Claim, answer: Answer, numbers: Mapping[Citation, int]) -> str:
+def _sentence(claim: Claim, answer: Answer, numbers: Mapping[Citation, int], lost: Set[Citation]) -> str:
     said = esc(claim.at.of(answer.text)).replace("\n", "<br>")
-    return f'<span class="claim {claim.verdict.value}">{said}</span>{_chips(claim, numbers)}'
+    return f'<span class="claim {claim.verdict.value}">{said}</span>{_chips(claim, numbers, lost)}'
 
 
-def _quote_block(claim: Claim, answer: Answer, numbers: Mapping[Citation, int]) -> str:
+def _quote_block(claim: Claim, answer: Answer, numbers: Mapping[Citation, int], lost: Set[Citation]) -> str:
     said = claim.at.of(answer.text)
     first = claim.citations[0] if claim.citations else None
     inner = quoted(first) if first is not None and first.quote == said else esc(said)
     where = f"<footer>{_named(first)}</footer>" if first is not None else ""
     return (
-        f'<blockquote class="claim {claim.verdict.value}" dir="auto"><p>{inner}{_chips(claim, numbers)}</p>'
+        f'<blockquote class="claim {claim.verdict.value}" dir="auto"><p>{inner}{_chips(claim, numbers, lost)}</p>'
         f"{where}</blockquote>"
     )
 
 
-def _chips(claim: Claim, numbers: Mapping[Citation, int]) -> str:
+def _chips(claim: Claim, numbers: Mapping[Citation, int], lost: Set[Citation]) -> str:
     """A claim's doubt and numbers, kept together on one line."""
-    row = "".join(chip(numbers[c], c) for c in sorted(claim.citations, key=lambda c: numbers[c]))
+    row = "".join(chip(numbers[c], c, lost) for c in sorted(claim.citations, key=lambda c: numbers[c]))
     return f'<span class="chips">{_doubt(claim)}{row}</span>'
 
 
@@ -149,19 +249,25 @@ def _doubt(claim: Claim) -> str:
 
 
 def _named(citation: Citation) -> str:
-    return f"<bdi>{esc(citation.source.title)}</bdi> &middot; <bdi>{esc(citation.where)}</bdi>"
+    return f"<bdi>{esc(names.shown(citation.source))}</bdi> &middot; <bdi>{esc(citation.where)}</bdi>"
 
 
-def cards(citations: tuple[Citation, ...], heading: str) -> str:
+def cards(citations: tuple[Citation, ...], heading: str, lost: Set[Citation] = frozenset()) -> str:
     """Quotes as a list of buttons, each opening its place. '' for no citations."""
     if not citations:
         return ""
-    rows = "".join(
-        f'<li><button type="button" class="card" {place(n, c)}><b class="n">{n}</b>'
-        f'<span class="quote" dir="auto">{quoted(c)}</span><span class="where">{_named(c)}</span></button></li>'
-        for n, c in enumerate(citations, 1)
+    rows = "".join(f"<li>{_card(n, c, lost)}</li>" for n, c in enumerate(citations, 1))
+    title = f"<h3>{esc(heading)}</h3>" if heading else ""
+    return f'<div class="sources">{title}<ol>{rows}</ol></div>'
+
+
+def _card(number: int, citation: Citation, lost: Set[Citation]) -> str:
+    gone = f'<span class="where">{LOST}.</span>' if citation in lost else ""
+    return (
+        f'<button type="button" class="card{" lost" if gone else ""}" {place(number, citation)}>'
+        f'<b class="n">{number}</b><span class="quote" dir="auto">{quoted(citation)}</span>'
+        f'<span class="where">{_named(citation)}</span>{gone}</button>'
     )
-    return f'<div class="sources"><h3>{esc(heading)}</h3><ol>{rows}</ol></div>'
 
 
 def quoted_in_text(answer: Answer) -> bool:
@@ -172,5 +278,5 @@ def quoted_in_text(answer: Answer) -> bool:
 
 def plain_copy(answer: Answer) -> str:
     """The answer as plain text for the clipboard: the text, then each quote with its number and place."""
-    notes = (f"[{n}] “{c.quote}” - {c.source.title}, {c.where}" for n, c in enumerate(answer.citations, 1))
+    notes = (f"[{n}] “{c.quote}” - {names.shown(c.source)}, {c.where}" for n, c in enumerate(answer.citations, 1))
     return "\n".join([answer.text, "", *notes]).strip()

@@ -5,9 +5,12 @@ Cut into lines in Python, where positions are code points, so that the browser n
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Set
 from itertools import pairwise
 
+from rag.chat.names import shown
+from rag.chat.original import page_of
 from rag.chat.show import esc
 from rag.types import Document, Span
 
@@ -24,17 +27,35 @@ def panel(document: Document, quote: Span, answer: Span | None = None) -> str:
     if quote.end > len(document.text) or (answer is not None and answer not in quote):
         raise ValueError(f"{quote} is no place in {document.source.title!r}")
     head = (
-        f'<header class="doc"><h2 tabindex="-1" dir="auto">{esc(document.source.title)}</h2>'
-        f'<p class="where" dir="auto">{esc(document.where(quote))}</p></header>'
+        f'<header class="doc"><h2 tabindex="-1" dir="auto">{esc(shown(document.source))}</h2>'
+        f'<p class="where" dir="auto">{esc(document.where(quote))}</p>{_views(document, quote)}</header>'
     )
-    return f'{head}<div class="text">{"".join(_paragraphs(document, quote, answer))}</div>'
+    text = "".join(_paragraphs(document, quote, answer))
+    return f'{head}<div class="text">{text}</div><div class="leaf-view" hidden></div>'
+
+
+def _views(document: Document, quote: Span) -> str:
+    """How else the document can be looked at: a page as it is printed, the file itself."""
+    id_ = esc(document.source.id)
+    views = (
+        f'<button type="button" class="plain view" data-leaf="{id_}" data-span="{quote.start}-{quote.end}"'
+        ' aria-pressed="false">Page as printed</button>'
+        if page_of(document, quote) is not None
+        else ""
+    )
+    if document.source.uri.startswith("file:"):
+        views += f'<button type="button" class="plain view" data-original="{id_}">Save the file</button>'
+    return f'<p class="views">{views}</p>' if views else ""
 
 
 def _paragraphs(document: Document, quote: Span, answer: Span | None) -> Iterator[str]:
     """The text in paragraphs, page labels between them; the browser lays out only those in sight."""
     pages = {mark.span.start: mark.label for mark in document.marks if mark.kind == "page"}
-    headings = {mark.span.start for mark in document.marks if mark.kind == "heading"}
-    for span in _spans(document.text, pages.keys() | headings):
+    headings = {mark.span.start for mark in document.marks if mark.kind == "heading" and mark.level <= 6}
+    begins = {mark.span.start for mark in document.marks}  # rows and messages are no wrapped lines
+    if document.source.media_type.startswith("text/x-"):  # source code: every line stands by itself
+        begins |= {found.end() for found in re.finditer("\n", document.text)}
+    for span in _spans(document.text, begins):
         for start in [start for start in pages if start <= span.end]:
             yield f'<p class="page" dir="auto">{esc(pages.pop(start))}</p>'
         kind = "h" if span.start in headings else "l"

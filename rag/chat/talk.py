@@ -1,4 +1,4 @@
-"""One conversation, and the question that is on its way in it.
+"""The question that is on its way in one browser's page.
 
 `assistant.stream` is a plain iterator that works while it is pulled. Here it is pulled in a thread of its own, so that
 the web server's loop stays free, a stop takes hold while the next event is still being made, and a browser that went
@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from rag.types import Event
 
@@ -85,10 +85,8 @@ class Running:
 
 @dataclass
 class Talk:
-    """What one browser session has said so far: (question, answer) pairs, oldest first. Gradio keeps one of these for
-    each session; nothing of it is shared."""
+    """What runs for one open page. Gradio keeps one of these for each; what was said is kept on disk."""
 
-    turns: list[tuple[str, str]] = field(default_factory=list)
     running: Running | None = None
     over: bool = False
 

@@ -19,7 +19,7 @@ class Desk:
         page.on("console", lambda m: m.type == "error" and self.faults.append(m.text))
         page.goto(address)
         page.wait_for_selector("body[data-ready]")
-        page.wait_for_selector("#live .empty")
+        page.wait_for_selector("#empty .empty")
 
     def _look(self, url: str, address: str) -> None:
         if not url.startswith((address, "data:", "blob:" + address)):
@@ -30,6 +30,11 @@ class Desk:
         self.page.press("#box textarea", "Enter")
         self.page.wait_for_selector(f"#live .asked:has-text({question[:20]!r})")
         self.page.wait_for_selector(until)
+
+    def shelf(self, name: str) -> None:
+        """Open one of the shelves: talks, library, settings."""
+        if self.page.get_attribute("#frame", "data-shelf") != name:
+            self.page.click(f"button[data-shelf={name}]")
 
     def marked(self) -> str:
         """The highlighted words of the open source."""

@@ -8,12 +8,16 @@ from __future__ import annotations
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from rag.add import Progress, Report
-from rag.errors import ModelDied
+from rag.config import Config
+from rag.conversation import Conversations
+from rag.errors import ModelDied, UsageError
 from rag.index.rows import SourceRow
+from rag.standing import Stands, standing
 from rag.types import (
     Answer,
     Citation,
@@ -62,8 +66,21 @@ _TREES = (
 _LONG = "\n".join(f"Line {n} of a long report that says nothing of interest." for n in range(1, 4001))
 
 
+def _row(document: Document) -> SourceRow:
+    return SourceRow(document.source, "", "", 1, len(document.text), 1_760_000_000.0, "2025-10-09")
+
+
 def _document(name: str, text: str, marks: tuple[Mark, ...] = (), title: str = "") -> Document:
     return Document(Source.at(f"file:///{name}", title or name), text, marks)
+
+
+class FakeWatch:
+    """A watch that has nothing more to do."""
+
+    trouble = ""
+
+    def stop(self, seconds: float) -> None:
+        """It is over."""
 
 
 class FakeAssistant:
@@ -79,9 +96,14 @@ class FakeAssistant:
             _document("hostile.txt", hostile, marks, title=PAYLOADS[0]),
         ]
         self.documents = {d.source.id: d for d in documents}
+        self.digests: dict[str, str] = {}
+        self.collections: dict[str, str] = {}
+        self.config = Config()
+        self.conversations = Conversations(self.folder / "conversations")
         self.trees, self.long, self.hostile = documents
         self.histories: list[tuple[tuple[str, str], ...]] = []
         self.looked_into: list[set[str] | None] = []
+        self.chosen: list[dict[str, str]] = []
         self.closed: list[float] = []
         self.adding = threading.Event()
         self.go_on = threading.Event()
@@ -92,7 +114,10 @@ class FakeAssistant:
         """Nothing to load."""
 
     def sources(self) -> list[SourceRow]:
-        return [SourceRow(d.source, "", "", 1, len(d.text), 1_760_000_000.0) for d in self.documents.values()]
+        return [
+            replace(_row(d), digest=self.digests.get(id_, ""), collection=self.collections.get(id_, "default"))
+            for id_, d in list(self.documents.items())
+        ]
 
     def document(self, source_id: str) -> Document:
         return self.documents[source_id]
@@ -117,9 +142,25 @@ class FakeAssistant:
             added.append(path.as_uri())
         return Report(added=tuple(added), refused=tuple(refused))
 
+    def watch(self, folders: Sequence[Path], told: Callable[[Report], None]) -> FakeWatch:
+        if not folders[0].is_dir():
+            raise UsageError(f"{folders[0]} is no folder", "name folders that are there")
+        report = self.add(sorted(folders[0].iterdir()))
+        told(report)
+        return FakeWatch()
+
+    def standing(self, citation: Citation) -> Stands:
+        return standing(citation, self.documents.get(citation.source.id))
+
     def stream(
-        self, question: str, *, history: Sequence[tuple[str, str]] = (), sources: Collection[str] | None = None
+        self,
+        question: str,
+        *,
+        history: Sequence[tuple[str, str]] = (),
+        sources: Collection[str] | None = None,
+        settings: Mapping[str, str] | None = None,
     ) -> Iterator[Event]:
+        self.chosen.append(dict(settings or {}))
         self.histories.append(tuple(history))
         self.looked_into.append(None if sources is None else set(sources))
         try:
@@ -137,7 +178,7 @@ class FakeAssistant:
         evidence = (self._evidence(self.trees, tree, 0.93), self._evidence(self.trees, custom, 0.41))
         yield Found(tuple(e.hit for e in evidence))
         yield Quoted((tree,))
-        time.sleep(0.3)
+        time.sleep(3.0 if "slowly" in question else 0.3)
         first, second = "Japan will give 250 cherry trees.", "It repeats a gift of 1912."
         yield Wrote(first)
         yield Wrote(" " + second)

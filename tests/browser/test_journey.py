@@ -52,8 +52,8 @@ def test_a_dropped_file_can_be_asked_at_once(chromium: Any, house: tuple[rag.Ass
     desk = Desk(chromium.new_page(), address)
     note = tmp_path / "kettle.txt"
     note.write_text("The copper kettle in the workshop holds nineteen litres of water.", "utf-8")
-    desk.page.click("[data-do=shelf]")
-    desk.page.set_input_files("#drop input[type=file]", [note])
+    desk.shelf("library")
+    desk.page.set_input_files("#choose input[type=file] >> nth=0", [note])
     desk.page.wait_for_selector("#report:has-text('added')")
     desk.ask("How much water does the copper kettle hold?")
     assert "nineteen litres" in desk.page.inner_text("#live")

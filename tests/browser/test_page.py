@@ -17,7 +17,7 @@ QUOTE = "Japan will donate 250 cherry blossom trees to the United States."
 
 
 def test_the_first_quote_stands_before_the_answer_and_the_answer_carries_chips(desk: Desk) -> None:
-    desk.ask("trees?", until="#live .turn.running .card")
+    desk.ask("trees, slowly?", until="#live .turn.running .card")
     assert desk.page.inner_text("#live .card .quote") == QUOTE
     desk.page.wait_for_selector("#live .turn.done.answered")
     assert desk.page.inner_text("#live .outcome") == "Answered from your documents"
@@ -116,6 +116,23 @@ def test_shift_enter_breaks_the_line_and_enter_sends(desk: Desk) -> None:
     assert desk.page.input_value("#box textarea") == ""
 
 
+def test_a_slash_leads_to_the_question_and_escape_closes_what_is_open_first(desk: Desk) -> None:
+    desk.ask("trees?")
+    desk.page.click("#live .cite >> nth=0")
+    desk.page.wait_for_selector("#frame.reading")
+    desk.page.keyboard.press("/")
+    assert desk.page.evaluate("document.activeElement === document.querySelector('#box textarea')")
+    assert desk.page.input_value("#box textarea") == ""
+    desk.page.keyboard.type("a/b")
+    assert desk.page.input_value("#box textarea") == "a/b"
+    desk.page.click("#live .menu summary")
+    desk.page.keyboard.press("Escape")
+    assert desk.page.locator("details.menu[open]").count() == 0
+    assert desk.page.locator("#frame.reading").count() == 1
+    desk.page.keyboard.press("Escape")
+    assert desk.page.locator("#frame.reading").count() == 0
+
+
 def test_a_conversation_keeps_its_turns_and_hands_them_on(desk: Desk, fake: FakeAssistant) -> None:
     desk.ask("trees?")
     desk.ask("repeat that")
@@ -124,8 +141,8 @@ def test_a_conversation_keeps_its_turns_and_hands_them_on(desk: Desk, fake: Fake
     desk.page.click("#turns .cite >> nth=0")
     assert desk.marked() == QUOTE
     desk.page.click("[data-do=new]")
-    desk.page.wait_for_selector("#live .empty")
-    assert desk.page.locator(".turn").count() == 0
+    desk.page.wait_for_selector("#empty .empty")
+    assert desk.page.locator("#turns .turn, #live:not(.gone) .turn").count() == 0
     desk.ask("repeat again")
     assert fake.histories[-1] == ()
 
@@ -134,10 +151,10 @@ def test_a_new_conversation_leaves_nothing_of_a_question_on_its_way(desk: Desk, 
     ended = len(fake.closed)
     desk.ask("slow question", until="#live .turn.running .writing")
     desk.page.click("[data-do=new]")
-    desk.page.wait_for_selector("#live .empty")
+    desk.page.wait_for_selector("#empty .empty")
     _until(lambda: len(fake.closed) > ended)
     desk.page.wait_for_timeout(500)
-    assert desk.page.locator(".turn").count() == 0
+    assert desk.page.locator("#turns .turn").count() == 0 and not desk.page.is_visible("#live .turn")
     desk.ask("repeat it works")
 
 
@@ -146,7 +163,7 @@ def test_two_sessions_never_mix(desks: tuple[Desk, Desk], fake: FakeAssistant) -
     one.ask("repeat first secret")
     two.ask("repeat other")
     assert fake.histories[-1] == ()
-    assert "first secret" not in two.page.content()
+    assert "first secret" not in two.page.inner_text("#talk")
     one.ask("slow question", until="#live .turn.running .writing")
     two.ask("repeat while the other waits")  # neither waits for the other, nor stops it
     two.page.keyboard.press("Escape")
@@ -163,14 +180,14 @@ def test_an_example_question_is_asked_by_a_click(desk: Desk) -> None:
 
 def test_the_drawer_tells_how_the_answer_was_found(desk: Desk) -> None:
     desk.ask("trees?")
-    desk.page.click("#live summary")
+    desk.page.click("#live .how > summary")
+    desk.page.wait_for_selector("#live .bar")
     drawer = desk.page.inner_text("#live .how")
     facts = ("93%", "dense #1", "lexical #2", "retrieve", "0.020 s", "And 1913.", "1913 is not in the quotes", "fake@1")
     assert [fact for fact in facts if fact not in drawer] == []
-    desk.page.click("#live summary")
+    desk.page.click("#live .how > summary")
     desk.ask("repeat, so that the turn settles")
-    assert desk.page.locator("#turns .bar").count() == 0
-    desk.page.click("#turns summary")
+    desk.page.click("#turns summary >> text=How this answer was found")
     desk.page.wait_for_selector("#turns .bar")
     assert desk.page.inner_text("#turns .how") == drawer
     width = desk.page.eval_on_selector("#turns .bar i", "bar => bar.style.width")
@@ -192,26 +209,27 @@ def test_files_are_added_while_the_chat_goes_on_and_refusals_give_their_reason(
     names = ("good.txt", "bad <b>.txt", "wait.txt")
     for name in names:
         (tmp_path / name).write_text(f"the text of {name}", "utf-8")
-    desk.page.click("[data-do=shelf]")
-    desk.page.set_input_files("#drop input[type=file]", [tmp_path / name for name in names])
+    desk.shelf("library")
+    desk.page.set_input_files("#choose input[type=file] >> nth=0", [tmp_path / name for name in names])
     assert fake.adding.wait(10)
     desk.ask("trees?")  # indexing is at work: the answer comes all the same
     assert "added" not in desk.page.inner_text("#report")
     fake.go_on.set()
     desk.page.wait_for_selector("#report:has-text('2 added')")
     assert "it holds no text <b>at all</b>" in desk.page.inner_text("#report")
-    assert "good.txt" in desk.page.inner_text("#shelf") and "bad" not in desk.page.inner_text("#shelf")
+    desk.page.wait_for_selector("#shelf li:has-text('Good')")  # the list follows the report
+    assert "bad" not in desk.page.inner_text("#shelf").casefold()
     assert (next(d for d in fake.documents.values() if "good" in d.source.uri)).text == "the text of good.txt"
     desk.shot("library")
-    row = desk.page.locator("#shelf li", has_text="good.txt")
+    row = desk.page.locator("#shelf li", has_text="Good")
     row.locator(".remove").click()
     row.locator(".remove").click()
-    desk.page.wait_for_selector("#report:has-text('Removed.')")
-    assert "good.txt" not in desk.page.inner_text("#shelf")
+    desk.page.wait_for_selector("#gone-book:has-text('Removed.')")
+    desk.page.wait_for_function("!document.querySelector('#shelf').innerText.includes('Good')")
 
 
 def test_an_unticked_document_is_not_looked_into(desk: Desk, fake: FakeAssistant) -> None:
-    desk.page.click("[data-do=shelf]")
+    desk.shelf("library")
     desk.page.uncheck(f"[data-tick='{fake.long.source.id}']")
     assert (
         desk.page.get_attribute("#box textarea", "placeholder")
@@ -232,17 +250,6 @@ def test_a_question_can_be_taken_up_again(desk: Desk) -> None:
     desk.page.keyboard.type("!")
     desk.page.keyboard.press("Enter")
     desk.page.wait_for_selector("#live .turn.done .asked:has-text('twice</b>!')")
-
-
-def test_the_conversation_is_saved_with_its_quotes(desk: Desk) -> None:
-    desk.ask("trees?")
-    desk.ask("nothing about that?")
-    with desk.page.expect_download() as download:
-        desk.page.click("[data-do=save]")
-    saved = Path(download.value.path()).read_text("utf-8")
-    assert saved.startswith("## trees?\n\n*Answered from your documents*\n\nJapan will give 250 cherry trees.")
-    assert f"[1] “{QUOTE}” - A visit in October, line 2" in saved
-    assert "## nothing about that?\n\n*Not in the documents*" in saved
 
 
 def test_what_slipped_through_the_escaping_could_still_fetch_nothing(desk: Desk) -> None:
@@ -279,7 +286,8 @@ def test_the_theme_follows_the_system_until_the_user_chooses(desk: Desk) -> None
     dark = "document.body.classList.contains('dark')"
     desk.page.emulate_media(color_scheme="dark")
     desk.page.wait_for_function(dark)
-    desk.page.click("[data-do=theme]")
+    desk.shelf("settings")
+    desk.page.select_option("[data-theme]", "light")
     assert desk.page.evaluate(dark) is False
     desk.page.reload()
     desk.page.wait_for_selector("body[data-ready]")
@@ -312,10 +320,10 @@ def test_on_a_phone_nothing_is_wider_than_the_screen_and_the_source_covers_the_c
 
 def test_no_payload_runs_and_nothing_is_fetched_from_elsewhere(desk: Desk, fake: FakeAssistant, tmp_path: Path) -> None:
     page = desk.page
-    page.click("[data-do=shelf]")
+    desk.shelf("library")
     title = page.title()
     desk.ask("hostile question", until="#live .turn.done")
-    page.click("#live summary")
+    page.click("#live .how > summary")
     for n in range(len(PAYLOADS)):
         page.click(f"#live .cite >> nth={n}")
         page.wait_for_function(f"document.querySelector('#panel .count').textContent.startsWith('Source {n + 1} ')")
@@ -326,9 +334,13 @@ def test_no_payload_runs_and_nothing_is_fetched_from_elsewhere(desk: Desk, fake:
         assert page.inner_text("#live .words") == f"said: repeat {payload}"
     file = tmp_path / "<img src=x onerror=document.title='pwned'>.txt"
     file.write_text(PAYLOADS[1], "utf-8")
-    page.set_input_files("#drop input[type=file]", [file])
+    page.set_input_files("#choose input[type=file] >> nth=0", [file])
     page.wait_for_selector("#report:has-text('added')")
-    made = set(page.eval_on_selector_all("#turns *, #live *, #panel *, #library *", "all => all.map(e => e.localName)"))
+    made = set(
+        page.eval_on_selector_all(
+            "#turns *, #live *, #panel *, #shelves *, #empty *", "all => all.map(e => e.localName)"
+        )
+    )
     assert not made & {"img", "script", "style", "iframe", "video", "link", "base", "a"}, made
     assert page.title() == title
     assert desk.strays == [] and desk.faults == []

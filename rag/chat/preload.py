@@ -1,0 +1,69 @@
+"""What must be in the page before Gradio starts: our script, and the names of the files that Gradio will ask for.
+
+Gradio inserts a `head` of ours only when most of its own scripts have run, and these ask for each other one after the
+other, in four rounds. Written into the reply itself, our script asks for what it needs at once, and all files come in
+one round. The list was read off a browser (`python -m tests.browser.assets`); a name that this version of Gradio does
+not have is passed over, so that another version is slower, never broken.
+"""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+LIST = Path(__file__).with_name("preload.txt")
+
+
+def links() -> str:
+    """`<link>` elements for the files that are there; `crossorigin`, as Gradio asks for them, or they come twice."""
+    folder = assets()
+    if folder is None or not LIST.is_file():
+        return ""
+    found = [name for name in LIST.read_text("utf-8").split() if (folder / name).is_file()]
+    return "".join(
+        f'<link rel="modulepreload" href="./assets/{name}">'
+        if name.endswith(".js")
+        else f'<link rel="preload" as="style" crossorigin href="./assets/{name}">'
+        for name in found
+    )
+
+
+def assets() -> Path | None:
+    """Where Gradio keeps them; None if it does not any more."""
+    spec = find_spec("gradio")
+    folder = Path(spec.origin).parent / "templates" / "frontend" / "assets" if spec and spec.origin else None
+    return folder if folder is not None and folder.is_dir() else None
+
+
+class Early:
+    """ASGI middleware that writes `head` at the beginning of the head of the page at '/'."""
+
+    def __init__(self, app: ASGIApp, head: str) -> None:
+        self._app, self._head = app, head.encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"] != "/" or scope["method"] != "GET":
+            await self._app(scope, receive, send)
+            return
+        begin: Message | None = None
+        body = b""
+
+        async def gathered(message: Message) -> None:
+            nonlocal begin, body
+            if message["type"] == "http.response.start":
+                begin = message
+                return
+            body += message.get("body", b"")
+            if message.get("more_body") or begin is None:
+                return
+            whole = body.replace(b"<head>", b"<head>" + self._head, 1)
+            kept = [(name, value) for name, value in begin["headers"] if name.lower() != b"content-length"]
+            length = (b"content-length", str(len(whole)).encode())
+            await send({**begin, "headers": [*kept, length]})
+            await send({"type": "http.response.body", "body": whole})
+
+        await self._app(scope, receive, gathered)

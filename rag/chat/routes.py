@@ -1,0 +1,220 @@
+"""What the page fetches by itself, beside Gradio's events: documents, conversations, drawers, exports, ratings.
+
+Plain requests, so that a page is filled while Gradio still loads, and a list or a source never waits behind an answer.
+Each passes the guard; what changes something is no GET, so that its origin is always known.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import quote as percent
+
+from fastapi import Body, FastAPI, Query
+from fastapi.responses import HTMLResponse, JSONResponse, Response
+
+from rag.chat import history, library, names, original, settings, show
+from rag.chat.details import inside
+from rag.chat.source import panel
+from rag.chat.watching import Watching
+from rag.conversation import plain_of
+from rag.conversation.export import markdown
+from rag.errors import ConversationMissing, RagError
+from rag.files import safe_name
+from rag.types import Citation, Document, Span
+
+if TYPE_CHECKING:
+    from rag.assistant import Assistant
+
+_PLACE_GONE = '<p class="error" role="alert">This place is no longer in the library.</p>'
+
+
+def add_routes(app: FastAPI, assistant: Assistant, *, alone: bool) -> None:
+    """Put all of them on `app`. `alone`: only this computer can reach it, so that its folders may be named."""
+    app.exception_handler(RagError)(_told)
+    _sources(app, assistant)
+    _conversations(app, assistant)
+    _turns(app, assistant)
+    ideas = library.Ideas(assistant)
+    watching = Watching(assistant) if alone else None
+    if watching is not None:
+        _watching(app, watching)
+        watching.resume()
+
+    @app.get("/page/start")
+    def start(talk: str = "") -> JSONResponse:
+        """All that a page begins with, in one reply."""
+        parts: dict[str, Any] = {"history": _listing(assistant), "settings": settings.panel(assistant.config)}
+        try:
+            rows = assistant.sources()
+            parts |= {"empty": library.empty(rows), "shelf": library.shelf(rows)}
+            parts["watching"] = watching.html() if watching is not None else ""
+        except RagError as error:
+            parts |= {"empty": library.trouble(error), "shelf": ""}
+        if talk:
+            try:
+                parts["talk"] = _opened(assistant, talk)
+            except RagError as error:
+                parts["lost"] = show.trouble(error)
+        return JSONResponse(parts, headers={"cache-control": "no-store"})
+
+    @app.get("/page/ideas")
+    def suggested() -> JSONResponse:
+        """Questions that these documents answer, as far as they are known by now."""
+        html, done = ideas.html()
+        return JSONResponse({"html": html, "done": done}, headers={"cache-control": "no-store"})
+
+
+def _sources(app: FastAPI, assistant: Assistant) -> None:
+    @app.get("/page/shelf")
+    def shelf() -> JSONResponse:
+        rows = assistant.sources()
+        parts = {"shelf": library.shelf(rows), "empty": library.empty(rows)}
+        return JSONResponse(parts, headers={"cache-control": "no-store"})
+
+    @app.delete("/page/source/{source_id}")
+    def remove(source_id: str) -> JSONResponse:
+        return JSONResponse({"removed": assistant.remove(source_id)})
+
+    @app.get("/page/source/{source_id}")
+    def source(
+        source_id: str, quote: str, answer: str = "", said: Annotated[str, Query(alias="sum")] = ""
+    ) -> HTMLResponse:
+        try:
+            document, span = assistant.document(source_id), _span(quote)
+            if said and show.sum_of(span.of(document.text)) != said:
+                return _html(_changed(document), 404)
+            return _html(panel(document, span, _span(answer) if answer else None))
+        except (RagError, ValueError, LookupError):
+            return _html(_PLACE_GONE, 404)
+
+    @app.get("/page/leaf/{source_id}")
+    def leaf(source_id: str, quote: str) -> HTMLResponse:
+        """The page of the original file with the quote marked."""
+        try:
+            return _html(original.leaf(assistant, source_id, _span(quote)))
+        except (RagError, ValueError, LookupError) as error:
+            known = error if isinstance(error, RagError) else RagError("This page cannot be shown")
+            return _html(show.trouble(known), 404)
+
+    @app.get("/page/leaf/{source_id}/{quote}.png")
+    def picture(source_id: str, quote: str) -> Response:
+        try:
+            png = original.picture(assistant, source_id, _span(quote))
+        except (RagError, ValueError, LookupError):
+            return Response(status_code=404)
+        return Response(png, media_type="image/png", headers={"cache-control": "private, max-age=600"})
+
+    @app.get("/page/original/{source_id}")
+    def whole(source_id: str) -> Response:
+        """The file itself, to be saved: never shown as a page of ours, whatever it holds."""
+        try:
+            path = original.file_of(assistant, source_id)
+            return _download(path.read_bytes(), path.name, "application/octet-stream")
+        except (LookupError, OSError):
+            return Response(_PLACE_GONE, 404, media_type="text/html")
+
+
+def _watching(app: FastAPI, watching: Watching) -> None:
+    @app.get("/page/watching")
+    def watched() -> HTMLResponse:
+        return _html(watching.html())
+
+    @app.put("/page/watching")
+    def watch(folder: Annotated[str, Body(max_length=4096)], on: Annotated[bool, Body()]) -> HTMLResponse:
+        (watching.on if on else watching.off)(folder)
+        return _html(watching.html())
+
+
+def _conversations(app: FastAPI, assistant: Assistant) -> None:
+    kept = assistant.conversations
+
+    @app.get("/page/talks")
+    def listed(words: str = "") -> HTMLResponse:
+        return _html(_listing(assistant, words))
+
+    @app.get("/page/talk/{id_}")
+    def opened(id_: str) -> JSONResponse:
+        return JSONResponse(_opened(assistant, id_), headers={"cache-control": "no-store"})
+
+    @app.put("/page/talk/{id_}")
+    def rename(id_: str, title: Annotated[str, Body(embed=True, max_length=2000)]) -> JSONResponse:
+        return JSONResponse({"title": show.sendable(kept.rename(id_, title).title)})
+
+    @app.delete("/page/talk/{id_}")
+    def delete(id_: str) -> JSONResponse:
+        return JSONResponse({"deleted": kept.delete(id_)})
+
+    @app.get("/page/talk/{id_}/export.{kind}")
+    def export(id_: str, kind: str) -> Response:
+        talk = kept.load(id_)
+        name = safe_name(f"{talk.title}.{'json' if kind == 'json' else 'md'}")
+        if kind == "json":
+            return _download(json.dumps(plain_of(talk), indent=1).encode(), name, "application/json")
+        return _download(markdown(talk).encode("utf-8", "replace"), name, "text/markdown; charset=utf-8")
+
+
+def _turns(app: FastAPI, assistant: Assistant) -> None:
+    kept = assistant.conversations
+
+    @app.get("/page/turn/{id_}/{n}/how")
+    def how(id_: str, n: int) -> HTMLResponse:
+        turns = kept.load(id_).turns
+        if not 0 <= n < len(turns):
+            raise ConversationMissing("this answer is no longer kept")
+        return _html(inside(turns[n].answer))
+
+    @app.put("/page/turn/{id_}/{n}/rating")
+    def rate(
+        id_: str,
+        n: int,
+        good: Annotated[bool | None, Body()] = None,
+        note: Annotated[str, Body(max_length=20_000)] = "",
+    ) -> JSONResponse:
+        kept.rate(id_, n, good, note)
+        return JSONResponse({"kept": True})
+
+
+def _listing(assistant: Assistant, words: str = "") -> str:
+    kept = assistant.conversations
+    rows = kept.rows(words)  # first: this is what sets damaged files aside
+    return history.listing(rows, words, [str(path) for path in kept.damaged()])
+
+
+def _opened(assistant: Assistant, id_: str) -> dict[str, Any]:
+    talk = assistant.conversations.load(id_)
+
+    def now(citation: Citation) -> Citation | None:
+        try:
+            return assistant.standing(citation).citation
+        except RagError:
+            return None
+
+    return {"id": talk.id, "title": show.sendable(talk.title), "html": history.turns(talk, now)}
+
+
+def _changed(document: Document) -> str:
+    name = f"<bdi>{show.esc(names.shown(document.source))}</bdi>"
+    return f'<p class="error" role="alert">{show.LOST}. <span class="hint">It stood in {name}.</span></p>'
+
+
+def _span(text: str) -> Span:
+    start, _, end = text.partition("-")
+    return Span(int(start), int(end))
+
+
+def _html(html: str, status: int = 200) -> HTMLResponse:
+    return HTMLResponse(html, status, headers={"cache-control": "no-store"})
+
+
+def _download(data: bytes, name: str, media_type: str) -> Response:
+    plain = re.sub(r"[^A-Za-z0-9 ._-]", "", name) or "file"
+    said = f"attachment; filename=\"{plain}\"; filename*=UTF-8''{percent(name, safe='')}"
+    headers = {"content-disposition": said, "cache-control": "no-store"}
+    return Response(data, media_type=media_type, headers=headers)
+
+
+async def _told(_: Any, error: Exception) -> Response:
+    """An error of ours, as the page shows it."""
+    return HTMLResponse(show.trouble(error), 404 if isinstance(error, ConversationMissing) else 409)

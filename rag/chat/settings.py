@@ -1,0 +1,52 @@
+"""The settings panel: what can be chosen for a question. The choices are kept by the browser and sent along."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rag.chat.show import esc
+
+if TYPE_CHECKING:
+    from rag.config import Config
+
+CHOOSABLE = frozenset({"answer.strictness", "retrieve.k", "llm.model"})
+"""What the page may choose for one question; anything else it sends is passed over."""
+
+
+def panel(config: Config) -> str:
+    """The panel over the server's own settings, which hold until something else is chosen."""
+    c = config
+    own = c.llm.model if c.llm.model != "none" else "no model"
+    strictness = _select(
+        "answer.strictness", "How sure an answer must be", f"{c.answer.strictness.capitalize()} (as set)",
+        (("strict", "Strict"), ("balanced", "Balanced"), ("lenient", "Lenient")),
+        "Strict says less and errs less; lenient shows more, and marks what is only partly backed.",
+    )  # fmt: skip
+    wording = _select(
+        "llm.model", "Who words the answer", f"{own} (as set)", (("none", "Nobody: quotes alone"),),
+        "Quotes alone come at once and are always the documents' own words.",
+    )  # fmt: skip
+    passages = _select(
+        "retrieve.k", "Passages read for each question", f"{c.retrieve.k} (as set)",
+        tuple((str(k), str(k)) for k in (4, 8, 12, 20, 40)),
+        "More passages find more and take longer.",
+    )  # fmt: skip
+    theme = _select(
+        "theme", "Appearance", "As the system", (("light", "Light"), ("dark", "Dark")), "", kind="data-theme"
+    )
+    keys = (
+        "<dl class='keys'><dt>Enter</dt><dd>ask</dd><dt>Shift+Enter</dt><dd>new line</dd><dt>/</dt><dd>to the question"
+        "</dd><dt>Esc</dt><dd>stop, or close the source</dd><dt>&larr; &rarr;</dt><dd>previous, next citation</dd></dl>"
+    )
+    return f"<h2>Settings</h2>{strictness}{wording}{passages}{theme}<h3>Keys</h3>{keys}"
+
+
+def _select(
+    key: str, name: str, default: str, choices: tuple[tuple[str, str], ...], says: str, kind: str = "data-set"
+) -> str:
+    options = "".join(f'<option value="{value}">{esc(shown)}</option>' for value, shown in choices)
+    hint = f"<small>{esc(says)}</small>" if says else ""
+    return (
+        f'<label class="setting"><span>{esc(name)}</span><select {kind}="{key}">'
+        f'<option value="">{esc(default)}</option>{options}</select>{hint}</label>'
+    )

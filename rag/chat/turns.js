@@ -1,0 +1,136 @@
+// ---- asking, and what can be done with an answer
+let talk = "";            // the conversation that is open; "" for one that has not begun
+let instead = null;       // the turn that the next question replaces
+let replacing = null;     // the same, while its answer is on its way
+let only = {};            // settings for the next question alone
+
+function fill(text) {
+  write(text);
+  setTimeout(() => $("#send").click(), 60);   // the frame reads the input in its own time
+}
+// The finished turn moves out of the part that is drawn again with every word: long talks stay quick.
+function settle() {
+  const live = $("#live:not(.gone) .turn.done, #live:not(.gone) .turn.stopped");
+  if (live && !live.hidden) {
+    $("#turns").append(live.cloneNode(true));
+    live.hidden = true;
+  }
+  for (const left of $$("#live.gone .turn")) left.hidden = true;   // of another conversation: it must not flash up
+  $("#live").classList.remove("gone");
+  follow = true;
+}
+// Called by Gradio before a question leaves: what goes along with it.
+function asking() {
+  if (!box().value.trim()) return "{}";
+  settle();
+  $("#empty").replaceChildren();
+  const wish = { conversation: talk, instead_of: instead, without: [...unticked], settings: { ...chosen(), ...only } };
+  replacing = instead;
+  only = {};
+  stopEditing();
+  return JSON.stringify(wish);
+}
+window.rag = { asking };
+
+// A turn that was kept has a place: 'conversation/turn'.
+function arrived() {
+  const kept = $("#live:not(.gone) .turn.done[data-place]");
+  if (!kept || kept.dataset.seen) return;
+  kept.dataset.seen = "1";
+  const [id] = kept.dataset.place.split("/");
+  if (replacing !== null) $(`#turns .turn[data-place="${talk}/${replacing}"]`)?.classList.add("replaced");
+  replacing = null;
+  setTalk(id);
+  listTalks();
+}
+function setTalk(id) {
+  talk = id;
+  history.replaceState(null, "", id ? `#talk=${id}` : location.pathname + location.search);
+  for (const row of $$("#talk-list li")) row.classList.toggle("current", row.dataset.id === id);
+}
+function forget() {
+  if (running()) $("#stop").click();
+  $("#live").classList.add("gone");
+  frame().classList.remove("busy");
+  $("#turns").replaceChildren();
+  $("#empty").replaceChildren();
+  stopEditing();
+  if (reading()) closeSource();
+}
+async function newTalk() {
+  forget();
+  setTalk("");
+  if (narrow()) openShelf("");
+  box().focus();
+  await reloadShelf();
+}
+function showTalk(parts) {
+  forget();
+  $("#turns").innerHTML = parts.html;
+  setTalk(parts.id);
+  document.title = `${parts.title} - Ask your documents`;
+  follow = true;
+  down();
+}
+async function openTalk(id) {
+  const parts = await get(`page/talk/${encodeURIComponent(id)}`).catch(() => null);
+  if (!parts) return listTalks();
+  showTalk(parts);
+  if (narrow()) openShelf("");
+}
+
+// ---- an earlier question in other words, or asked in another way
+function edit(button) {
+  const place = button.closest(".turn").dataset.place;
+  write(button.dataset.text);
+  instead = place ? Number(place.split("/")[1]) : null;
+  $("#editing").hidden = instead === null;
+  box().focus();
+}
+function stopEditing() { instead = null; $("#editing").hidden = true; }
+function retry(button) {
+  const turn = button.closest(".turn"), [key, value] = button.dataset.howElse.split("=");
+  closeMenus();
+  edit($(".again", turn));
+  only = { [key]: value };
+  setTimeout(() => $("#send").click(), 60);
+}
+
+// ---- right or wrong, with a note
+async function rate(button) {
+  const turn = button.closest(".turn"), form = $(".note-form", turn);
+  const good = button.getAttribute("aria-pressed") === "true" ? null : button.dataset.good === "1";
+  if (!(await keepRating(turn, good, good === null ? "" : $(".note-text", turn).value))) return;
+  for (const one of $$(".rate", turn)) one.setAttribute("aria-pressed", good !== null && (one.dataset.good === "1") === good);
+  form.hidden = good === null;
+  if (good !== null) { form.scrollIntoView({ block: "nearest" }); $(".note-text", form).focus({ preventScroll: true }); }
+}
+async function keepNote(input) {
+  const turn = input.closest(".turn"), pressed = $(".rate[aria-pressed=true]", turn);
+  const kept = pressed && (await keepRating(turn, pressed.dataset.good === "1", input.value));
+  if (kept) input.setAttribute("value", input.value);
+  $("[role=status]", input.parentElement).textContent = kept ? "Kept" : "";
+}
+async function keepRating(turn, good, note) {
+  const reply = await send("PUT", `page/turn/${turn.dataset.place}/rating`, { good, note }).catch(() => null);
+  if (!reply?.ok) $(".note-form [role=status]", turn).textContent = "This could not be kept";
+  return Boolean(reply?.ok);
+}
+
+async function copy(button) {
+  try { await navigator.clipboard.writeText(button.dataset.text); button.textContent = "Copied"; }
+  catch { button.textContent = "Not allowed to copy"; }
+  setTimeout(() => { button.textContent = "Copy"; }, 1500);
+}
+
+// ---- the drawer is filled when it is opened, and comes into sight
+document.addEventListener("toggle", async (event) => {
+  const drawer = event.target;
+  if (!drawer.open || !drawer.matches?.(".how")) return;
+  follow = false;
+  if (drawer.dataset.how && drawer.children.length === 1) {
+    const reply = await fetch(`page/turn/${drawer.dataset.how}/how`).catch(() => null);
+    if (drawer.children.length === 1) drawer.insertAdjacentHTML("beforeend", reply ? await reply.text() : SILENT);
+  }
+  drawer.scrollIntoView({ block: "start" });
+}, true);
