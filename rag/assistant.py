@@ -6,27 +6,30 @@ that opening costs milliseconds; `warm()` loads them in the background.
 
 from __future__ import annotations
 
-import shutil
+import dataclasses
+import os
 import tempfile
 import threading
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any
 
 from rag.config import Config
-from rag.errors import IndexBusy, IndexDamaged, IndexMissing, ModelMissing, RagError, UsageError
-from rag.types import Answer, Citation, Document, Hit, Source
+from rag.errors import ConfigError, IndexMissing, RagError, UsageError
+from rag.filters import Filter
+from rag.library import Library
+from rag.types import Answer, Hit
 
 if TYPE_CHECKING:
-    from rag.add import Adder, Progress, Report
     from rag.answer import Rooms, Stream
-    from rag.embed import Embedder
+    from rag.conversation import Conversations
     from rag.gate import Gate
-    from rag.index import CheckReport, Index, SourceRow
     from rag.llm import LLM
-    from rag.models import Models
+    from rag.models import Entry
     from rag.read import Reader
+    from rag.receipt import Receipt, Verification
 
 
 def open(
@@ -58,108 +61,73 @@ def open(
     return assistant
 
 
-class _Maker(TypedDict):
-    embedder: str
-    dim: int
-    rules: str
-
-
-class Assistant:
+class Assistant(Library):
     """Answers questions from one index. Safe to use from several threads; one answer is worded at a time."""
 
-    def __init__(
-        self, folder: Path, config: Config | None = None, *, write: bool | None = None, temporary: bool = False
-    ) -> None:
-        """`write`: True to change the index (one process at a time), False to read only; None: as far as it is free."""
-        self.folder, self.config = folder, Config() if config is None else config
-        self._write, self._temporary = write, temporary
-        self._lock = threading.RLock()
-        self._closed = False
+    # -- receipts ----------------------------------------------------------------------------------------------------
 
-    # -- documents ---------------------------------------------------------------------------------------------------
+    def receipt(self, answer: Answer) -> Receipt:
+        """The answer as something to keep and to check: its quotes and the hashes of their documents, sealed; signed
+        too, where RAG_RECEIPT_KEY is in the environment."""
+        from rag import __version__, receipt
 
-    def add(
-        self,
-        paths: Iterable[str | Path],
-        *,
-        mirror: bool = False,
-        progress: Callable[[Progress], None] | None = None,
-    ) -> Report:
-        """Bring the index in step with files and folders; a report of what was added, changed, left and refused."""
-        return self._adder.add([Path(p) for p in paths], progress, mirror)
+        return receipt.make(answer, self.document, __version__, receipt.key_of(os.environ))
 
-    def add_text(self, text: str, *, title: str, uri: str) -> int:
-        """Add a text that is in no file; its number of passages. The same `uri` again replaces it."""
-        from rag.load import clean
+    def verify(self, receipt: Receipt) -> Verification:
+        """Whether a receipt is as it was made, how each of its quotes stands now, and what has changed since."""
+        from rag.receipt import key_of, verify
 
-        return self._adder.put(Document(Source.at(uri, title), clean(text)))
-
-    def remove(self, source: str) -> bool:
-        """Forget a source, named by its id or uri, at once; False if it is not there."""
-        known = next((r.source.id for r in self.sources() if source in (r.source.id, r.source.uri)), None)
-        return known is not None and self._index.remove(known)
-
-    def sources(self) -> list[SourceRow]:
-        """What the index holds, one row per document."""
-        return self._index.sources()
-
-    def document(self, source_id: str) -> Document:
-        """A document as it was indexed. Raises KeyError if it is not there."""
-        return self._index.document(source_id)
-
-    def check(self) -> CheckReport:
-        """Prove every passage against its document and every vector against its row; rebuild what can be rebuilt. An
-        index too damaged to open is mended: what does not hold is taken out and named, for you to add again."""
-        from rag.index import Index
-
-        try:
-            return self._index.check()
-        except IndexDamaged:
-            if self._write is False:
-                raise
-            return Index.mend(self.folder, **self._maker())
-
-    def holds(self, citation: Citation) -> bool:
-        """True if the quote still stands, character for character, where the citation says."""
-        try:
-            return citation.holds_in(self.document(citation.source.id))
-        except KeyError:
-            return False
-
-    def __len__(self) -> int:
-        """Passages in the index."""
-        return len(self._index)
+        return verify(receipt, self.standing, self.document, self._rooms.fingerprints(), key_of(os.environ))
 
     # -- questions ---------------------------------------------------------------------------------------------------
 
-    def search(self, query: str, k: int = 8, sources: Collection[str] | None = None) -> list[Hit]:
-        """The `k` passages most worth reading, best first; `sources` are ids to look in."""
+    def search(
+        self, query: str, k: int = 8, *, sources: Collection[str] | None = None, where: Filter | None = None
+    ) -> list[Hit]:
+        """The `k` passages most worth reading, best first, of the documents that pass `where`.
+
+        `sources=ids` is short for `where=Filter(sources=ids)`; with both, both must hold.
+        """
         from rag.retrieve import checked
 
         if k < 1:
             raise UsageError(f"k = {k}", "ask for at least one passage")
-        return list(self._rooms.retriever.retrieve(checked(query), k, sources))
+        return list(self._rooms.retriever.retrieve(checked(query), k, _narrowed(where, sources)))
 
     def ask(
-        self, question: str, *, history: Sequence[tuple[str, str]] = (), sources: Collection[str] | None = None
+        self,
+        question: str,
+        *,
+        history: Sequence[tuple[str, str]] = (),
+        sources: Collection[str] | None = None,
+        where: Filter | None = None,
+        settings: Mapping[str, Any] | None = None,
     ) -> Answer:
         """The last event of `stream`."""
-        *_, answer = self.stream(question, history=history, sources=sources)
+        *_, answer = self.stream(question, history=history, sources=sources, where=where, settings=settings)
         assert isinstance(answer, Answer)
         return answer
 
     def stream(
-        self, question: str, *, history: Sequence[tuple[str, str]] = (), sources: Collection[str] | None = None
+        self,
+        question: str,
+        *,
+        history: Sequence[tuple[str, str]] = (),
+        sources: Collection[str] | None = None,
+        where: Filter | None = None,
+        settings: Mapping[str, Any] | None = None,
     ) -> Stream:
         """`Found`, then `Quoted`, then pieces of text, then one `Answer`. Its `close`, from any thread, frees the model
-        within 1 s. `history`: the (question, answer) pairs before this one, oldest first.
+        within 1 s. `history`: the (question, answer) pairs before this one, oldest first; `sources`, `where`: as in
+        `search`. `settings`: for this question alone, of `answer.*` and `retrieve.*`, and `llm.model` = 'none' (quotes
+        alone). Raises ConfigError for others.
         """
         from rag.answer import stream
 
-        rooms = self._rooms
+        rooms = self._rooms_with(settings or {})
         if rooms.llm is not None:
             rooms.llm.warm()  # it loads while the passages are found and read
-        return stream(rooms, question, history, sources)
+        return stream(rooms, question, history, _narrowed(where, sources))
 
     # -- life --------------------------------------------------------------------------------------------------------
 
@@ -181,73 +149,19 @@ class Assistant:
     def close(self) -> None:
         """Free the models and the index; closing twice is fine."""
         with self._lock:
-            if self._closed:
-                return
-            self._closed = True
             rooms = self.__dict__.get("_rooms")
-            if rooms is not None and rooms.llm is not None:
+            if rooms is not None and rooms.llm is not None and not self._closed:
                 rooms.llm.close()
-            if "_index" in self.__dict__:
-                self._index.close()
-            if self._temporary:
-                shutil.rmtree(self.folder, ignore_errors=True)
-
-    def __enter__(self) -> Assistant:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
+            super().close()
 
     # -- the rooms, each built when first asked for --------------------------------------------------------------------
 
     @cached_property
-    def _models(self) -> Models:
-        from rag.models import Models
+    def conversations(self) -> Conversations:
+        """What was asked and answered before, kept beside the index."""
+        from rag.conversation import Conversations
 
-        return Models(Path(self.config.models.folder) if self.config.models.folder else None)
-
-    @cached_property
-    def _embedder(self) -> Embedder:
-        name, threads = self.config.embed.model, self.config.embed.threads
-        if Path(name).is_dir():
-            from rag.embed.sentence import SentenceEmbedder
-            from rag.files import sha256_of
-
-            weights = next(iter(sorted(Path(name).rglob("*.safetensors"))), None)
-            if weights is None:
-                raise ModelMissing(f"{name} holds no .safetensors weights", "name a sentence-transformers folder")
-            return SentenceEmbedder(name, Path(name), f"{Path(name).name}@{sha256_of(weights)[:12]}", threads)
-        from rag.embed.onnx import OnnxEmbedder
-
-        entry = self._models.entry(name, "embedder")
-        model = self._models.exported(entry)
-        return OnnxEmbedder(name, model, self._models.locate(entry), entry.fingerprint, threads)
-
-    @cached_property
-    def _index(self) -> Index:
-        from rag.index import Index
-
-        with self._lock:
-            maker = self._maker()
-            try:
-                return Index.open(self.folder, **maker, write=self._write is not False)
-            except IndexBusy:
-                if self._write:
-                    raise
-                return Index.open(self.folder, **maker, write=False)
-
-    def _maker(self) -> _Maker:
-        """What an index of this assistant is made with."""
-        from rag.split import RULES
-
-        rules = f"{RULES}:{self.config.split.max_tokens}"
-        return {"embedder": self._embedder.fingerprint, "dim": self._embedder.dim, "rules": rules}
-
-    @cached_property
-    def _adder(self) -> Adder:
-        from rag.add import Adder
-
-        return Adder(self._index, self._embedder, self.config.split.max_tokens)
+        return Conversations(self.folder / "conversations")
 
     @cached_property
     def _rooms(self) -> Rooms:
@@ -271,6 +185,22 @@ class Assistant:
                 self._fingerprints(reader, llm),
                 self.config,
             )
+
+    def _rooms_with(self, settings: Mapping[str, Any]) -> Rooms:
+        """The rooms for one question that has settings of its own."""
+        if not settings:
+            return self._rooms
+        from rag.retrieve import Retriever
+
+        quotes_alone = settings.get("llm.model") == "none"
+        for key in settings:
+            if not key.startswith(("answer.", "retrieve.")) and (key != "llm.model" or not quotes_alone):
+                raise ConfigError(f"{key} cannot be chosen for one question", "choose it when you open the assistant")
+        config, rooms = self.config.replace(settings), self._rooms
+        llm = None if quotes_alone else rooms.llm
+        retriever = Retriever(self._index, self._embedder, config.retrieve)
+        told = self._fingerprints(rooms.reader, llm)
+        return dataclasses.replace(rooms, config=config, retriever=retriever, llm=llm, fingerprints=told)
 
     def _reader_and_gate(self) -> tuple[Reader, Gate]:
         """Both readers with their gate; without the trained one where that is asked for, or its weights are absent."""
@@ -296,25 +226,33 @@ class Assistant:
             from rag.llm.openai import OpenAILLM
 
             return OpenAILLM(c.base_url, c.model, key_env=c.key_env, window=c.window)
-        if c.model == "none":
+        entry = self._writer
+        if entry is None:
             return None
         from rag.llm.llama import LlamaLLM
 
-        threads = c.threads if c.threads > 0 else None
-        if c.model.endswith(".gguf"):
-            return LlamaLLM(Path(c.model), window=c.window, threads=threads)
-        entry = self._models.entry(c.model, "llm")
         name, file = next(iter(entry.files.items()))
         path, window = self._models.verified(entry) / name, min(c.window, entry.window)
+        threads = c.threads if c.threads > 0 else None
         return LlamaLLM(path, template=entry.template, window=window, threads=threads, sha256=file.sha256)
+
+    @cached_property
+    def _writer(self) -> Entry | None:
+        """What is known of the local LLM, or what its own file says; None for a server's, or none at all."""
+        c = self.config.llm
+        if c.base_url or c.model == "none":
+            return None
+        if not c.model.endswith(".gguf"):
+            return self._models.entry(c.model, "llm")
+        from rag.models.own import own
+
+        return own(Path(c.model))
 
     def _style(self) -> str:
         """How the LLM is asked: the catalogue knows which of its models can only word one sentence."""
-        c = self.config.llm
-        if c.style != "auto":
-            return c.style
-        known = None if c.base_url else self._models.catalogue.get(c.model)
-        return known.style if known is not None else "prose"
+        if self.config.llm.style != "auto":
+            return self.config.llm.style
+        return self._writer.style if self._writer is not None else "prose"
 
     def _weigh(self, stems: Sequence[str]) -> Mapping[str, float]:
         return dict(zip(stems, self._index.idf(stems), strict=True))
@@ -329,3 +267,12 @@ class Assistant:
             }
 
         return now
+
+
+def _narrowed(where: Filter | None, sources: Collection[str] | None) -> Filter | None:
+    """The filter that passes what both pass."""
+    if sources is None:
+        return where
+    if where is None or where.sources is None:
+        return replace(where or Filter(), sources=tuple(sources))
+    return replace(where, sources=tuple(s for s in where.sources if s in set(sources)))

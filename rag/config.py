@@ -20,6 +20,8 @@ from typing import Any
 from rag.errors import ConfigError
 
 Flags = Mapping[str, Any]
+SECRETS = ("RAG_PASSWORD", "RAG_RECEIPT_KEY", "RAG_TOKEN")
+"""Read from the environment where they are used, never from a file, and never shown among the settings."""
 
 
 def _int(default: int, low: int, high: int, says: str) -> Any:
@@ -111,10 +113,24 @@ class AnswerConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class ServeConfig:
+    """What `rag serve` lets through its door."""
+
+    waiting: int = _int(8, 0, 1000, "questions that wait behind the one that is answered; one more hears 429")
+    per_minute: int = _int(120, 1, 1_000_000, "requests a minute of one token (or address); more hear 429")
+    body_mb: int = _int(100, 1, 4096, "MB of one uploaded request; other requests: 1 MB")
+    body_s: float = _float(30.0, 0.1, 3600.0, "seconds in which a request's body must arrive")
+    answer_s: float = _float(300.0, 1.0, 86_400.0, "seconds after which an answer is given up")
+
+
+@dataclass(frozen=True, slots=True)
 class ModelsConfig:
     """Where models live."""
 
     folder: str = _text("", "of downloaded and exported models; '': models/ of a checkout, else the user's data folder")
+    host: str = _text(
+        "https://huggingface.co", "where `rag models fetch` looks: a model hub, a mirror of it, or a folder of files"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +144,7 @@ class Config:
     read: ReadConfig = ReadConfig()
     llm: LLMConfig = LLMConfig()
     answer: AnswerConfig = AnswerConfig()
+    serve: ServeConfig = ServeConfig()
     models: ModelsConfig = ModelsConfig()
 
     @staticmethod
@@ -213,6 +230,6 @@ def _from_environment(environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     for name in sorted(environ):
         if name in known:
             yield known[name], environ[name]
-        elif name.startswith("RAG_"):
+        elif name.startswith("RAG_") and name not in SECRETS:
             nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.0)
             raise ConfigError(f"the environment variable {name} is no setting", f"did you mean {nearest[0]}?")

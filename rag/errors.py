@@ -16,6 +16,10 @@
     |   |-- TextTooLong              over the embedder's window: nothing is cut silently
     |   |-- PromptTooLong            over the LLM's window
     |   `-- ModelDied                the worker ended or fell silent; the next call starts it anew
+    |-- Busy                     6   too many wait already; `retry_s` says when to ask again
+    |-- ConversationError        7   a conversation on disk cannot be used
+    |   |-- ConversationMissing      there is none of that name
+    |   `-- ConversationDamaged      its file cannot be read; it was set aside
     `-- Cancelled                130 stopped by the user
 
 Not finding an answer is no error: it is an `Outcome`.
@@ -104,6 +108,30 @@ class PromptTooLong(ModelError):
 
 class ModelDied(ModelError):
     """The worker process ended or fell silent."""
+
+
+class Busy(RagError):
+    """Too many askers wait for the model already. `retry_s`: seconds after which a place should be free."""
+
+    exit_code = 6
+
+    def __init__(self, message: str, hint: str = "", retry_s: int = 1) -> None:
+        super().__init__(message, hint)
+        self.retry_s = retry_s
+
+
+class ConversationError(RagError):
+    """A conversation on disk cannot be used."""
+
+    exit_code = 7
+
+
+class ConversationMissing(ConversationError):
+    """There is no conversation, or no turn of it, of that name."""
+
+
+class ConversationDamaged(ConversationError):
+    """The file cannot be read; it was set aside."""
 
 
 class Cancelled(RagError):

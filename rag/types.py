@@ -11,9 +11,11 @@ Standard library only: this is the ground floor.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -26,12 +28,14 @@ __all__ = [
     "Evidence",
     "Found",
     "Hit",
+    "Kind",
     "Mark",
     "Message",
     "Origin",
     "Outcome",
     "Passage",
     "Quoted",
+    "Side",
     "Source",
     "Span",
     "Trace",
@@ -76,21 +80,27 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a text lives. `uri` names the place, `id` is derived from it and stays the same for the same place."""
+    """Where a text lives. `uri` names the place, `id` is derived from it and stays the same for the same place.
+
+    `date` is the day that the document gives itself, 'YYYY-MM-DD', so that days compare as they sort; '' if none.
+    """
 
     id: str
     uri: str
     title: str
     media_type: str = "text/plain"
+    date: str = ""
 
     @staticmethod
-    def at(uri: str, title: str, media_type: str = "text/plain") -> Source:
+    def at(uri: str, title: str, media_type: str = "text/plain", date: str = "") -> Source:
         """The source at `uri`; its id is the first 16 hex digits of the sha256 of the uri."""
         digest = hashlib.sha256(uri.encode("utf-8", "surrogatepass")).hexdigest()
-        return Source(digest[:16], uri, title, media_type)
+        return Source(digest[:16], uri, title, media_type, date)
 
 
-MarkKind = Literal["page", "heading", "row", "message"]
+MarkKind = Literal["page", "heading", "row", "message", "sheet", "attachment"]
+_INWARD = ("message", "attachment", "sheet", "heading", "page", "row")
+_TITLES = frozenset({"heading", "message", "sheet", "attachment"})  # say what a stretch is about; the others only where
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +113,7 @@ class Mark:
     level: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # no slots: what is worked out of the marks is kept
 class Document:
     """A text and where it came from. `text` is canonical and final: every span in the house points into it."""
 
@@ -112,15 +122,47 @@ class Document:
     marks: tuple[Mark, ...] = ()
 
     def heading(self, span: Span) -> str:
-        """The headings over `span`, outermost first, joined by ' > '; '' if there are none."""
-        over = [m for m in self.marks if m.kind == "heading" and m.span.start <= span.start < m.span.end]
-        return " > ".join(m.label for m in sorted(over, key=lambda m: (m.level, m.span.start)))
+        """What `span` stands under, outermost first, joined by ' > ': headings, mail subjects, sheets; '' if none."""
+        return " > ".join(m.label for m in self._over(span) if m.kind in _TITLES)
 
     def where(self, span: Span) -> str:
-        """How a person finds `span`: 'p. 3 - Refunds', or 'line 12' where the document has no marks."""
-        parts = [m.label for m in self.marks if m.kind != "heading" and m.span.start <= span.start < m.span.end]
-        parts += [heading] if (heading := self.heading(span)) else []
-        return " - ".join(parts) or f"line {self.text.count(chr(10), 0, span.start) + 1}"
+        """How a person finds `span`: 'p. 3 - Refunds', "Sheet 'Sales', row 7"; 'line 12' where there is no mark.
+
+        Source code is found by its line, whatever it is marked with.
+        """
+        over = self._over(span)
+        places = ", ".join(m.label for m in over if m.kind != "heading")
+        headings = " > ".join(m.label for m in over if m.kind == "heading")
+        if not over or (not places and self.source.media_type.startswith("text/x-")):
+            places = f"line {self.text.count(chr(10), 0, span.start) + 1}"
+        return " - ".join(part for part in (places, headings) if part)
+
+    def _over(self, span: Span) -> Sequence[Mark]:
+        """The marks over the first character of `span`, outermost first."""
+        starts, over = self._marked
+        at = bisect_right(starts, span.start) - 1
+        return over[at] if at >= 0 else ()
+
+    @cached_property
+    def _marked(self) -> tuple[list[int], list[tuple[Mark, ...]]]:
+        """Where the marks over the text change, ascending, and those from there on: a table of 100,000 rows has as many
+        marks, and each of its passages asks."""
+        opening: dict[int, list[Mark]] = {}
+        for mark in self.marks:
+            if len(mark.span):
+                opening.setdefault(mark.span.start, []).append(mark)
+        edges = sorted(opening.keys() | {m.span.end for marks in opening.values() for m in marks})
+        now: list[Mark] = []
+        over = []
+        for edge in edges:
+            now = [m for m in now if m.span.end > edge] + opening.get(edge, [])
+            over.append(tuple(sorted(now, key=_outermost_first)))
+        return edges, over
+
+
+def _outermost_first(mark: Mark) -> tuple[int, int, int]:
+    """The longer one is outside; of marks on the same stretch, by kind, then by level."""
+    return (-len(mark.span), _INWARD.index(mark.kind), mark.level)
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,10 +249,12 @@ class Verdict(StrEnum):
 
 
 class Origin(StrEnum):
-    """Whose words a claim is in: the model's own wording, or the document's (a quote)."""
+    """Whose words a claim is in: the model's own wording, the document's (a quote), or the house's, by rule: 'Yes.', an
+    item of a list, 'The documents differ'."""
 
     MODEL = "model"
     QUOTE = "quote"
+    RULE = "rule"
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +273,29 @@ class Outcome(StrEnum):
     ANSWERED = "answered"
     CLOSEST = "closest"  # the nearest passages, not a confirmed answer
     NOTHING = "nothing"
+
+
+class Kind(StrEnum):
+    """What a question asks for, by its words."""
+
+    YES_NO = "yes_no"
+    NUMBER = "number"
+    DATE = "date"
+    PERSON = "person"
+    PLACE = "place"
+    LIST = "list"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One of several answers that cannot all hold. `says`: the short answer, as its document writes it; `citations`:
+    one of each document that says so; `as_of`: the day that the first of these gives itself, 'YYYY-MM-DD', '' if none.
+    """
+
+    says: str
+    citations: tuple[Citation, ...]
+    as_of: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,7 +321,12 @@ class Trace:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the documents say, claim by claim, or an honest outcome that they do not."""
+    """What the documents say, claim by claim, or an honest outcome that they do not.
+
+    `kind`: what was asked for; `short`: the answer in the fewest words ('Yes', '250', 'Japan; Korea'), '' if there is
+    none; `missing`: what the question speaks of and the nearest passages do not; `agreement`: the quotes of two or more
+    documents that say the same, the answer's own first; `conflicts`: the answers of documents that differ.
+    """
 
     question: str
     text: str
@@ -262,6 +334,11 @@ class Answer:
     evidence: tuple[Evidence, ...]
     outcome: Outcome
     trace: Trace = field(default_factory=Trace)
+    kind: Kind = Kind.OTHER
+    short: str = ""
+    missing: tuple[str, ...] = ()
+    agreement: tuple[Citation, ...] = ()
+    conflicts: tuple[Side, ...] = ()
 
     def __post_init__(self) -> None:
         for claim in self.claims:
@@ -293,13 +370,21 @@ class Quoted:
 
 
 @dataclass(frozen=True, slots=True)
+class Waits:
+    """Event: `before` others are answered first by the model; again each time that changes, while it is not 0."""
+
+    before: int
+
+
+@dataclass(frozen=True, slots=True)
 class Wrote:
-    """Event: a piece of the answer that holds and may be shown."""
+    """Event: a piece of the answer that holds and may be shown, with the citations that back it."""
 
     text: str
+    citations: tuple[Citation, ...] = ()
 
 
-Event = Found | Quoted | Wrote | Answer
+Event = Found | Quoted | Waits | Wrote | Answer
 
 
 @dataclass(frozen=True, slots=True)

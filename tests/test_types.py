@@ -68,9 +68,46 @@ def test_an_answer_numbers_each_citation_once_in_the_order_of_its_claims() -> No
 def test_json_of_a_citation_has_the_same_keys_as_the_noun() -> None:
     plain = to_json(Citation.cut(DOCUMENT, Span(6, 10), Span(6, 9)))
     assert plain == {
-        "source": {"id": DOCUMENT.source.id, "uri": "file:///a.txt", "title": "A", "media_type": "text/plain"},
+        "source": {
+            "id": DOCUMENT.source.id,
+            "uri": "file:///a.txt",
+            "title": "A",
+            "media_type": "text/plain",
+            "date": "",
+        },
         "span": {"start": 6, "end": 10},
         "quote": "two.",
         "where": "p. 3 - Refunds",
         "answer": {"start": 6, "end": 9},
     }
+
+
+def test_marks_inside_marks_are_said_from_the_outside_in_and_places_before_headings() -> None:
+    source = Source.at("file:///box.mbox", "box")
+    marks = (
+        Mark(Span(0, 50), "message", "message 'Offer'"),
+        Mark(Span(20, 50), "attachment", "attachment 'plan.pdf'"),
+        Mark(Span(20, 30), "page", "p. 1"),
+        Mark(Span(20, 50), "heading", "Plan", 1),
+        Mark(Span(60, 90), "sheet", "Sheet 'Sales'"),
+        Mark(Span(60, 70), "row", "row 7"),
+    )
+    document = Document(source, "x" * 100, marks)
+    assert document.where(Span(0, 5)) == "message 'Offer'"
+    assert document.where(Span(25, 28)) == "message 'Offer', attachment 'plan.pdf', p. 1 - Plan"
+    assert document.heading(Span(25, 28)) == "message 'Offer' > attachment 'plan.pdf' > Plan"
+    assert document.where(Span(65, 66)) == "Sheet 'Sales', row 7"
+    assert document.heading(Span(65, 66)) == "Sheet 'Sales'"
+    assert document.where(Span(55, 56)) == "line 1"
+
+
+def test_source_code_is_found_by_its_line() -> None:
+    source = Source.at("file:///a.py", "a.py", "text/x-python")
+    document = Document(source, "import os\ndef f():\n    pass\n", (Mark(Span(10, 29), "heading", "def f", 1),))
+    assert document.where(Span(23, 27)) == "line 3 - def f"
+
+
+def test_a_table_of_a_hundred_thousand_rows_finds_each_place_at_once() -> None:
+    marks = tuple(Mark(Span(n, n + 1), "row", f"row {n}") for n in range(100_000))
+    document = Document(Source.at("file:///a.csv", "a"), "x" * 100_000, marks)
+    assert [document.where(Span(n, n + 1)) for n in range(0, 100_000, 10)][-1] == "row 99990"
