@@ -103,27 +103,37 @@ def load_shipped(model: Reader, path: Path) -> None:
     """Fill everything but the word vectors from a shipped reader.onnx: export.py backwards, int8 steps apart.
 
     Training can go on from it where no checkpoint is at hand (the shipped file is in the repository, a checkpoint is
-    eight times its size). Word vectors are not trained: load_minilm has the exact ones.
+    eight times its size). Word vectors are not trained: load_minilm has the exact ones, and the last positions too.
     """
     import onnx
     from onnx import numpy_helper
 
-    graph = onnx.load(path).graph
-    stored = {i.name: torch.from_numpy(numpy_helper.to_array(i).copy()).float() for i in graph.initializer}
-    state = {name.replace(".linear.", "."): v for name, v in stored.items() if name.endswith(("weight", "bias"))}
-    for node in graph.node:
-        if node.op_type not in ("MatMul", "MatMulInteger", "Gemm") or len(node.input) < 2:
-            continue
-        layer = node.name.strip("/").removesuffix("_quant").rsplit("/", 1)[0].replace("/linear", "").replace("/", ".")
-        layer = layer.removeprefix("pair_head.") if layer.startswith("pair_head.pair_head") else layer
-        root = node.input[1].removesuffix("_quantized")
-        scale = stored.get(f"{root}_scale")
-        whole = stored.get(f"{root}_quantized", stored.get(f"{root}_int8", stored.get(root)))
-        if whole is None:
-            continue  # attention: a product of two activations
-        weight = whole if scale is None else whole * scale
-        inverse = stored.get(f"{layer}.inverse")
-        state[f"{layer}.weight"] = (weight if inverse is None else inverse[:, None] * weight).T.contiguous()
+    stored = {
+        i.name: torch.from_numpy(numpy_helper.to_array(i).copy()).float() for i in onnx.load(path).graph.initializer
+    }
+
+    def matrix(name: str) -> Tensor:
+        """The int8 part of a product, as (out, in)."""
+        whole = stored[f"{name}.int8"] * stored[f"{name}.scale"]
+        return (whole * stored.get(f"{name}.inverse", torch.ones(len(whole)))[:, None]).T
+
+    state = {n: w.T if n.endswith("weight") else w for n, w in stored.items() if n.startswith(("token_", "pair_"))}
+    state["types.weight"] = stored["types.weight"]
+    state["positions.weight"] = torch.cat([stored["positions"], model.positions.weight[len(stored["positions"]) :]])
+    state |= {f"norm.{p}": stored[f"embeddings.LayerNorm.{p}"] for p in ("weight", "bias")}
+    for n in range(LAYERS):
+        at, ours = f"encoder.layer.{n}", f"layers.{n}"
+        out, wide, narrow = f"{at}.attention.output", f"{at}.intermediate.dense", f"{at}.output"
+        state |= {f"{ours}.qkv.weight": matrix(f"{at}.qkv"), f"{ours}.qkv.bias": stored[f"{at}.qkv.bias"]}
+        state |= {f"{ours}.out.weight": matrix(f"{out}.dense"), f"{ours}.out.bias": stored[f"{out}.dense.bias"]}
+        # The loudest channels of the middle come first here: any order will do, as long as both sides have the same.
+        state[f"{ours}.up.weight"] = torch.cat([stored[f"{wide}.loud"].T, matrix(wide)])
+        state[f"{ours}.up.bias"] = torch.cat([stored[f"{wide}.much.bias"], stored[f"{wide}.rest.bias"]])
+        state[f"{ours}.down.weight"] = torch.cat([stored[f"{narrow}.dense.loud"].T, matrix(f"{narrow}.dense")], 1)
+        state[f"{ours}.down.bias"] = stored[f"{narrow}.dense.bias"]
+        for p in ("weight", "bias"):
+            state[f"{ours}.norm1.{p}"] = stored[f"{out}.LayerNorm.{p}"]
+            state[f"{ours}.norm2.{p}"] = stored[f"{narrow}.LayerNorm.{p}"]
     missing, unexpected = model.load_state_dict(state, strict=False)
     if unexpected or missing != ["words.weight"]:
         raise ValueError(f"{path} is no shipped reader: missing {missing}, unexpected {unexpected}")
