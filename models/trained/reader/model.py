@@ -72,7 +72,11 @@ class Reader(nn.Module):
 
 def half(model: Reader, *inputs: Tensor) -> tuple[Tensor, Tensor]:
     """The model with its layers in bfloat16, gradients going to the float32 weights: faster than autocast, which casts
-    back and forth at every normalisation. Word vectors and heads stay in float32."""
+    back and forth at every normalisation. Word vectors and heads stay in float32, and so does everything on a processor
+    that has no bfloat16: torch's emulation of it is ten times slower there."""
+    if not (model.words.weight.is_cuda or torch.ops.mkldnn._is_mkldnn_bf16_supported()):
+        held: tuple[Tensor, Tensor] = model(*inputs)
+        return held
     names = {name: weight for name, weight in model.named_parameters() if "head" not in name and "words" not in name}
     return functional_call(model, {name: weight.bfloat16() for name, weight in names.items()}, inputs)
 
