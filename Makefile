@@ -2,12 +2,14 @@
 # make ask Q="..."       the same, answered on the terminal
 # make test              style, types, and every test
 # make bench             how fast and how large, as ratios where a peer exists
+# make figures DATA=...  every quality figure of the README, by the commands it names
 
 PYTHON ?= python3
 Q ?= How many cherry trees will Japan give?
+DATA ?= ../shared/data
 BIN := .venv/bin
 
-.PHONY: chat ask test bench picture install clean
+.PHONY: chat ask test bench figures picture install clean
 
 chat: install
 	@$(BIN)/rag add seeds/
@@ -26,6 +28,10 @@ test:
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/pytest
+
+# DATA is a folder with reading/ and retrieval/; what was run already is kept in rag-eval/figures
+figures: install
+	@$(BIN)/python -m rag.evals.figures "$(DATA)"
 
 bench: install
 	@$(BIN)/python -m rag.evals.bench

@@ -1,0 +1,60 @@
+"""The one command behind the README's quality figures: it names each of the table, and reads what they print."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from rag.evals import figures
+from rag.evals.figures import STEPS, Step, added, cell, last, run
+
+README = Path(__file__).resolve().parents[2] / "README.md"
+SAYS = "print('3 kills (add): all well'); print('4 kills (remove): all well'); print('right: 94.6%')"
+
+
+def step(tmp_path: Path, program: str) -> Step:
+    (tmp_path / "said.py").write_text(program)
+    return Step("said", "said", {"kills": added(r"^(\d+) kills"), "right": last(r"right: (\S+)")})
+
+
+def test_every_command_of_the_readmes_table_is_run() -> None:
+    part = README.read_text("utf-8").split("## Figures")[1].split("\n## ")[0]
+    commands = [m[1] for m in re.finditer(r"\| `([^`]+)` \|$", part, re.MULTILINE) if "bench" not in m[1]]
+    assert len(commands) > 5
+    run_here = [" ".join(s.command(Path("DATA"), Path("OUT"))[2:]) for s in STEPS]
+    for command in commands:
+        words = command.removeprefix("RAG_FAULTS=long ").removeprefix("python -m ").split()
+        words = [w for w in words if w not in ("FILE", "FOLDER")]
+        assert any(all(w in said.split() for w in words) for said in run_here), command
+
+
+def test_what_a_command_prints_is_read_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(figures, "ROOT", tmp_path)
+    one = step(tmp_path, SAYS)
+    text = run(one, tmp_path, tmp_path)
+    assert {name: read(text) for name, read in one.rows.items()} == {"kills": "7", "right": "94.6%"}
+    (tmp_path / "said.py").write_text("raise SystemExit(1)")
+    assert run(one, tmp_path, tmp_path) == text, "what was kept is not run again"
+
+
+def test_a_command_that_fails_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(figures, "ROOT", tmp_path)
+    with pytest.raises(subprocess.CalledProcessError):
+        run(step(tmp_path, f"{SAYS}; raise SystemExit(3)"), tmp_path, tmp_path)
+    assert not (tmp_path / "said.txt").exists()
+
+
+def test_cells_of_the_evaluations_table() -> None:
+    text = "name\n                       gold             full\nshort answer: F1      78.9 (73 to 84)  -\n"
+    assert cell("short answer: F1", 0)(text) == "78.9 (73 to 84)"
+    assert cell("short answer: F1", 1)(text) == "-"
+    assert cell("absent", 0)(text) == "not printed"
+
+
+def test_the_command_teaches() -> None:
+    said = subprocess.run([sys.executable, "-m", "rag.evals.figures", "--help"], capture_output=True, text=True)
+    assert said.returncode == 0 and "--only" in said.stdout
