@@ -42,7 +42,14 @@ def test_llamaindex(quoting: rag.Assistant, expected: list[tuple[str, str]]) -> 
     assert [n.score for n in found] == sorted((n.score for n in found), reverse=True)
 
 
-def test_haystack(quoting: rag.Assistant, expected: list[tuple[str, str]], tmp_path: Path, seeds: Path) -> None:
+def test_haystack(
+    quoting: rag.Assistant,
+    expected: list[tuple[str, str]],
+    tmp_path: Path,
+    seeds: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HAYSTACK_TELEMETRY_ENABLED", "False")  # nobody is told that a test ran
     pytest.importorskip("haystack", reason="haystack-ai is not installed (the extra [adapters])")
     from haystack import Pipeline
 
