@@ -8,9 +8,14 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
+
+from rag.cli import questions
+from rag.types import Answer, Event, Outcome, Waits
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -48,6 +53,23 @@ def test_an_answer_as_json_has_citations_that_are_the_characters_of_the_file(ind
         text = (ROOT / "seeds" / Path(citation["source"]["uri"]).name).read_text("utf-8")
         assert text[citation["span"]["start"] : citation["span"]["end"]] == citation["quote"]
     assert {"prompt", "draft", "fingerprints", "seconds"} <= set(answer["trace"])
+
+
+def test_a_place_in_the_line_is_said_beside_the_answer_not_in_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Busy:
+        def filter(self, **_: object) -> None:
+            return None
+
+        def stream(self, question: str, where: None) -> Iterator[Event]:
+            yield from (Waits(2), Waits(1), Answer(question, "Nothing was found.", (), (), Outcome.NOTHING))
+
+    monkeypatch.setattr(questions, "opened", lambda *_, **__: nullcontext(Busy()))
+    questions.ask("Who waits?")
+    said = capsys.readouterr()
+    assert said.err == "waiting: 2 before this one\nwaiting: 1 before this one\n"
+    assert "waiting" not in said.out and "Nothing was found." in said.out
 
 
 def test_search_prints_passages_best_first(index: str) -> None:

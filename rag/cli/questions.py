@@ -24,7 +24,7 @@ from rag.cli.shared import (
     print_json,
 )
 from rag.errors import UsageError
-from rag.types import Answer, Citation, Origin, Outcome, Quoted, Wrote
+from rag.types import Answer, Citation, Origin, Outcome, Quoted, Waits, Wrote
 
 if TYPE_CHECKING:
     from rag.assistant import Assistant
@@ -62,6 +62,8 @@ def ask(
                 print(f"{dim('found: ')}{dim(one_line(event.citations[0].quote, 160))}\n")
             elif isinstance(event, Wrote) and sys.stdout.isatty():
                 pass  # the whole answer follows at once, with its numbers
+            elif isinstance(event, Waits):
+                print(dim(f"waiting: {event.before} before this one"), file=sys.stderr)
             elif isinstance(event, Answer):
                 _print_answer(event)
                 _keep(assistant, event, receipt)
