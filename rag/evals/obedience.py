@@ -1,10 +1,16 @@
-"""Does the answer follow the source? A fact is edited in a text, and the question asked again.
+"""Does the answer follow the source? A fact is edited in a document, and the question asked again.
 
     python -m rag.evals.obedience ../shared/data/reading/squad2-calibration.jsonl.gz [--edits 200] [--no-llm]
 
-Questions are taken whose answer is a number or a name that stands once in its text; it is exchanged for another of its
-kind, and only the edited text is searched. A model that answers from what it has learnt, or a citation that was not cut
-from the text as it is now, would say the old value. Counted: answers that say the new one, the old one, or neither.
+Questions are taken whose answer is a number or a name that stands once in its text. The text is added and the question
+asked; then the value is exchanged for another of its kind, the document added again in its place, and the same question
+asked of it. A model that answers from what it has learnt, or a citation that was not cut from the text as it is now,
+would say the old value, which stands nowhere any more.
+
+A question that was not answered rightly before says nothing about following, and is counted apart. Of the others, an
+answer *follows* if it says the new value and not the old one, is *withheld* if the edited text is not answered from
+any more, and has gone *elsewhere* if it says neither value. Whoever is shown the *old* value is misled, whatever was
+said before: these are counted over all edits.
 """
 
 from __future__ import annotations
@@ -14,25 +20,32 @@ import random
 import re
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import rag
 from rag.evals.datasets import Dataset, Question, load
 from rag.evals.scoring import holds
-from rag.types import Answer, Origin, Outcome, Source
+from rag.kinds import kind_of
+from rag.types import Answer, Kind, Origin, Outcome, Source
 
 _NUMBER = re.compile(r"\d[\d,.]*")
+_YEAR = re.compile(r"1\d{3}|20\d{2}")
 _NAME = re.compile(r"[A-Z][\w'’-]+(?: (?:of |the |de )?[A-Z][\w'’-]+)*")
+_AWAY = 40  # years by which a year is moved at most
+
+Names = Mapping[Kind, Sequence[tuple[str, str]]]
+"""For each kind of question the names that answer one, each with its article."""
 
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """A question, its text with the answer exchanged, and both values."""
+    """A question, its text before and after the answer was exchanged, and both values."""
 
     question: Question
-    text: str
+    before: str
+    after: str
     old: str
     new: str
 
@@ -40,50 +53,66 @@ class Edit:
 def edits(dataset: Dataset, most: int, seed: int) -> Iterator[Edit]:
     """At most `most` edits, the same ones for the same seed."""
     rng = random.Random(seed)
-    texts = {t.id: t.text for t in dataset.texts}
+    texts = {t.id: t for t in dataset.texts}
     some = [q for q in dataset.questions if q.answers]
-    pool = sorted({a for q in some for a in q.answers if _NAME.fullmatch(a)})
+    names = _names(some)
     rng.shuffle(some)
     made = 0
     for question in some:
-        text, old = texts[question.gold[0]], min(question.answers, key=len)
-        new = _other(old, pool, rng)
-        once = len(re.findall(rf"(?<!\w){re.escape(old)}(?!\w)", text)) == 1
-        if new is None or not once or holds(question.text, [old]) or holds(text, [new]):
-            continue
-        at = next(span.start for _, span in question.places)
-        at = text.find(old, at)
-        if at < 0:
-            continue
-        yield Edit(question, text[:at] + new + text[at + len(old) :], old, new)
-        made += 1
         if made == most:
             return
+        whole, old = texts[question.gold[0]], min(question.answers, key=len)
+        new = _other(question, old, names, rng)
+        place = re.compile(rf"(?<!\w){re.escape(old)}(?!\w)").search(whole.text, question.places[0][1].start)
+        if new is None or place is None or holds(f"{question.text} {whole.title}", [old]) or holds(whole.text, [new]):
+            continue
+        after = whole.text[: place.start()] + new + whole.text[place.end() :]
+        if holds(after, [old]):  # it stands elsewhere, too
+            continue
+        yield Edit(question, whole.text, after, old, new)
+        made += 1
 
 
-def _other(old: str, pool: list[str], rng: random.Random) -> str | None:
-    """Another value of the same kind; None where `old` is neither a number nor a name."""
+def _names(questions: Sequence[Question]) -> Names:
+    found: dict[Kind, set[tuple[str, str]]] = {}
+    for q in questions:
+        own = {(a, q.group) for a in q.answers if _NAME.fullmatch(a)}
+        found.setdefault(kind_of(q.text), set()).update(own)
+    return {kind: sorted(own) for kind, own in found.items()}
+
+
+def _other(question: Question, old: str, names: Names, rng: random.Random) -> str | None:
+    """Another value of the same kind; None where `old` is neither a number nor a name. A year stays a year of about
+    that time; a name becomes one that answers a question of the same kind, of the same article if there is one."""
+    if _YEAR.fullmatch(old):
+        return str(int(old) + rng.choice([-1, 1]) * rng.randint(1, _AWAY))
     if _NUMBER.fullmatch(old):
-        digits = [c for c in old if c.isdigit()]
         while True:
-            changed = [str(rng.randint(1, 9)) if n == 0 else str(rng.randint(0, 9)) for n in range(len(digits))]
-            fresh = iter(changed)
-            new = "".join(next(fresh) if c.isdigit() else c for c in old)
+            digits = iter(str(rng.randint(n == 0, 9)) for n in range(len(old)))
+            new = "".join(next(digits) if c.isdigit() else c for c in old)
             if new != old:
                 return new
     if _NAME.fullmatch(old):
-        others = [p for p in pool if not set(p.lower().split()) & set(old.lower().split())]
-        return rng.choice(others) if others else None
+        own = set(old.lower().split())
+        others = [(name, group) for name, group in names[kind_of(question.text)] if not set(name.lower().split()) & own]
+        near = [name for name, group in others if group == question.group]
+        some = near or [name for name, _ in others]
+        return rng.choice(some) if some else None
     return None
 
 
 def said(edit: Edit, answer: Answer) -> str:
-    """new, old, neither, or not answered."""
+    """What the answer does with the edited text: follows, old, elsewhere or withheld."""
     if answer.outcome is not Outcome.ANSWERED:
-        return "not answered"
+        return "withheld"
     if holds(answer.text, [edit.old]):
         return "old"
-    return "new" if holds(answer.text, [edit.new]) else "neither"
+    return "follows" if holds(answer.text, [edit.new]) else "elsewhere"
+
+
+def right(edit: Edit, answer: Answer) -> bool:
+    """True if the answer from the unedited text is a right one."""
+    return answer.outcome is Outcome.ANSWERED and holds(answer.text, edit.question.answers)
 
 
 def main() -> None:
@@ -95,24 +124,36 @@ def main() -> None:
     parser.add_argument("--no-llm", action="store_true", help="quotes alone")
     args = parser.parse_args()
     config = rag.Config.load({"llm.model": "none"} if args.no_llm else {})
-    counts: Counter[str] = Counter()
+    counts: Counter[tuple[bool, str]] = Counter()
     worded: Counter[str] = Counter()
     with tempfile.TemporaryDirectory() as folder, rag.Assistant(Path(folder), config) as assistant:
         for edit in edits(load(args.file), args.edits, args.seed):
-            uri = f"edit:{edit.question.id}"
-            assistant.add_text(edit.text, title=edit.question.group, uri=uri)
-            answer = assistant.ask(edit.question.text, sources=[Source.at(uri, edit.question.group).id])
-            outcome = said(edit, answer)
-            counts[outcome] += 1
-            if any(c.origin is Origin.MODEL for c in answer.claims):
-                worded[outcome] += 1
-            if outcome in ("old", "neither"):
-                print(f"{outcome}: {edit.question.text} | {edit.old} -> {edit.new} | {answer.text[:200]}")
-    given = counts["new"] + counts["old"] + counts["neither"]
-    print(f"{sum(counts.values())} edits, {given} answered, {counts['not answered']} not")
-    share = counts["new"] / max(1, given)
-    print(f"say the new value {share:.1%}, the old one {counts['old']}, neither {counts['neither']}")
-    print(f"of these in the model's own words: {sum(worded.values())}, of which {worded['new']} say the new value")
+            before, after = (_asked(assistant, edit, text) for text in (edit.before, edit.after))
+            outcome, known = said(edit, after), right(edit, before)
+            counts[known, outcome] += 1
+            worded[outcome] += any(c.origin is Origin.MODEL for c in after.claims)
+            if outcome == "old" or (known and outcome == "elsewhere"):
+                print(f"{outcome}: {edit.question.text} | {edit.old} -> {edit.new} | {after.text[:200]}")
+    print("\n".join(_summary(counts, worded)))
+
+
+def _asked(assistant: rag.Assistant, edit: Edit, text: str) -> Answer:
+    """The answer from this version of the document, which replaces the one before."""
+    uri, title = f"edit:{edit.question.id}", edit.question.group
+    assistant.add_text(text, title=title, uri=uri)
+    return assistant.ask(edit.question.text, sources=[Source.at(uri, title).id])
+
+
+def _summary(counts: Mapping[tuple[bool, str], int], worded: Mapping[str, int]) -> Iterator[str]:
+    known = {outcome: n for (was, outcome), n in counts.items() if was}
+    given = sum(known.values()) - known.get("withheld", 0)
+    yield f"{sum(counts.values())} edits, {sum(known.values())} answered rightly before, {given} of these after, too"
+    yield f"these follow {known.get('follows', 0) / max(1, given):.1%}, say neither value {known.get('elsewhere', 0)}"
+    yield f"withheld once edited {known.get('withheld', 0)}"
+    yield f"the old value is shown, of all edits: {sum(n for (_, o), n in counts.items() if o == 'old')}"
+    others = {o: n for (was, o), n in sorted(counts.items()) if not was}
+    yield f"not answered rightly before: {', '.join(f'{o} {n}' for o, n in others.items()) or 'none'}"
+    yield f"in the model's own words: {sum(worded.values())}, of which {worded.get('follows', 0)} follow"
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import pytest
 
 import rag
 from rag.evals.datasets import Dataset, Question, Text
-from rag.evals.obedience import edits, said
+from rag.evals.obedience import _summary, edits, right, said
 from rag.evals.own import written
 from rag.evals.validity import counted, pdf, texts
 from rag.types import Answer, Outcome, Span
@@ -37,9 +37,20 @@ def test_an_edit_exchanges_exactly_the_answer_for_another_of_its_kind() -> None:
     assert set(made) == {"0", "1", "2", "x"}
     for edit in made.values():
         original = next(t.text for t in DATASET.texts if t.id == edit.question.gold[0])
-        assert edit.text.replace(edit.new, edit.old) == original != edit.text
-    assert made["0"].new == "Olaf Berg" and len(made["1"].new) == 4 and made["2"].new.isdigit()
+        assert edit.after.replace(edit.new, edit.old) == original == edit.before != edit.after
+    assert made["0"].new == "Olaf Berg" and made["x"].new == "Anna Weiss"  # a person for a person
+    assert made["1"].new != "1931" and abs(int(made["1"].new) - 1931) <= 40
+    assert len(made["2"].new) == 3 and made["2"].new.isdigit()
     assert [e.new for e in edits(DATASET, 99, 1)] == [e.new for e in edits(DATASET, 99, 1)]
+
+
+def test_a_value_that_stands_elsewhere_too_is_not_edited() -> None:
+    text = "In all 240 came. Of the 240 metres, 12 were dug. Its length is 365."
+    places = [("240", 7), ("365", text.index("365"))]
+    twice = [
+        Question(value, "How many?", (value,), ("t",), (("t", Span(at, at + len(value))),)) for value, at in places
+    ]
+    assert [e.old for e in edits(Dataset("d", "reading", (Text("t", "T", text),), tuple(twice), ""), 9, 1)] == ["365"]
 
 
 def test_an_answer_that_says_the_old_value_is_caught_even_beside_the_new_one() -> None:
@@ -48,10 +59,20 @@ def test_an_answer_that_says_the_old_value_is_caught_even_beside_the_new_one() -
     def answer(text: str, outcome: Outcome = Outcome.ANSWERED) -> Answer:
         return Answer("?", text, (), (), outcome)
 
-    assert said(edit, answer(f"It is {edit.new} metres long.")) == "new"
+    assert said(edit, answer(f"It is {edit.new} metres long.")) == "follows"
     assert said(edit, answer(f"It is {edit.new}, not 240 metres long.")) == "old"
-    assert said(edit, answer("It is long.")) == "neither"
-    assert said(edit, answer(f"It is {edit.new} metres.", Outcome.CLOSEST)) == "not answered"
+    assert said(edit, answer("It is long.")) == "elsewhere"
+    assert said(edit, answer(f"It is {edit.new} metres.", Outcome.CLOSEST)) == "withheld"
+    assert right(edit, answer("It is 240 metres long.")) and not right(edit, answer("It is long."))
+    assert not right(edit, answer("It is 240 metres long.", Outcome.CLOSEST))
+
+
+def test_following_is_counted_of_what_was_right_before_and_the_old_value_of_all() -> None:
+    counts = {(True, "follows"): 8, (True, "withheld"): 3, (True, "elsewhere"): 2, (False, "old"): 1}
+    told = "\n".join(_summary(counts, {"follows": 4, "withheld": 0}))
+    assert "14 edits, 13 answered rightly before, 10 of these after, too" in told
+    assert "these follow 80.0%, say neither value 2" in told
+    assert "the old value is shown, of all edits: 1" in told
 
 
 @pytest.mark.slow
