@@ -114,8 +114,8 @@ STEPS = (
         "obedience",
         "rag.evals.obedience {data}/reading/squad2-calibration.jsonl.gz",
         {
-            "edited facts: edits, answered rightly before, answered after": last(
-                r"^(\d+) edits, (\d+) answered rightly before, (\d+)"
+            "edited facts: edits, values said before, answered after": last(
+                r"^(\d+) edits, (\d+) values said before, (\d+)"
             ),
             "edited facts: of these follow the edit": last(r"^these follow (\S+%)"),
             "edited facts: the old value is shown": last(r"^the old value is shown, of all edits: (\d+)"),

@@ -7,10 +7,12 @@ asked; then the value is exchanged for another of its kind, the document added a
 asked of it. A model that answers from what it has learnt, or a citation that was not cut from the text as it is now,
 would say the old value, which stands nowhere any more.
 
-A question that was not answered rightly before says nothing about following, and is counted apart. Of the others, an
-answer *follows* if it says the new value and not the old one, is *withheld* if the edited text is not answered from
-any more, and has gone *elsewhere* if it says neither value. Whoever is shown the *old* value is misled, whatever was
-said before: these are counted over all edits.
+An answer that did not say the value before it was edited says nothing about following, and is counted apart. Of the
+others, an answer *follows* if it says the new value and not the old one, is *withheld* if the edited text is not
+answered from any more, and has gone *elsewhere* if it says neither value. Whoever is shown the *old* value is misled,
+whatever was said before: these are counted over all edits. An answer shows its whole sentence; how often the short
+answer marked in it is the new value, where it was the old one, is printed apart: it needs a reader who takes the new
+value for what was asked.
 """
 
 from __future__ import annotations
@@ -110,9 +112,14 @@ def said(edit: Edit, answer: Answer) -> str:
     return "follows" if holds(answer.text, [edit.new]) else "elsewhere"
 
 
-def right(edit: Edit, answer: Answer) -> bool:
-    """True if the answer from the unedited text is a right one."""
-    return answer.outcome is Outcome.ANSWERED and holds(answer.text, edit.question.answers)
+def says(answer: Answer, value: str) -> bool:
+    """True if this is an answer that says `value`."""
+    return answer.outcome is Outcome.ANSWERED and holds(answer.text, [value])
+
+
+def marked(answer: Answer, value: str) -> bool:
+    """True if this is an answer whose short answer holds `value`."""
+    return answer.outcome is Outcome.ANSWERED and holds(answer.short, [value])
 
 
 def main() -> None:
@@ -126,15 +133,19 @@ def main() -> None:
     config = rag.Config.load({"llm.model": "none"} if args.no_llm else {})
     counts: Counter[tuple[bool, str]] = Counter()
     worded: Counter[str] = Counter()
+    short: list[bool] = []
     with tempfile.TemporaryDirectory() as folder, rag.Assistant(Path(folder), config) as assistant:
         for edit in edits(load(args.file), args.edits, args.seed):
             before, after = (_asked(assistant, edit, text) for text in (edit.before, edit.after))
-            outcome, known = said(edit, after), right(edit, before)
+            outcome, known = said(edit, after), says(before, edit.old)
             counts[known, outcome] += 1
             worded[outcome] += any(c.origin is Origin.MODEL for c in after.claims)
+            if marked(before, edit.old) and outcome != "withheld":
+                short.append(marked(after, edit.new))
             if outcome == "old" or (known and outcome == "elsewhere"):
                 print(f"{outcome}: {edit.question.text} | {edit.old} -> {edit.new} | {after.text[:200]}")
     print("\n".join(_summary(counts, worded)))
+    print(f"short answers that were the old value and are the new one: {sum(short)} of {len(short)}")
 
 
 def _asked(assistant: rag.Assistant, edit: Edit, text: str) -> Answer:
@@ -147,12 +158,12 @@ def _asked(assistant: rag.Assistant, edit: Edit, text: str) -> Answer:
 def _summary(counts: Mapping[tuple[bool, str], int], worded: Mapping[str, int]) -> Iterator[str]:
     known = {outcome: n for (was, outcome), n in counts.items() if was}
     given = sum(known.values()) - known.get("withheld", 0)
-    yield f"{sum(counts.values())} edits, {sum(known.values())} answered rightly before, {given} of these after, too"
+    yield f"{sum(counts.values())} edits, {sum(known.values())} values said before, {given} of these answered after"
     yield f"these follow {known.get('follows', 0) / max(1, given):.1%}, say neither value {known.get('elsewhere', 0)}"
     yield f"withheld once edited {known.get('withheld', 0)}"
     yield f"the old value is shown, of all edits: {sum(n for (_, o), n in counts.items() if o == 'old')}"
     others = {o: n for (was, o), n in sorted(counts.items()) if not was}
-    yield f"not answered rightly before: {', '.join(f'{o} {n}' for o, n in others.items()) or 'none'}"
+    yield f"not said before: {', '.join(f'{o} {n}' for o, n in others.items()) or 'none'}"
     yield f"in the model's own words: {sum(worded.values())}, of which {worded.get('follows', 0)} follow"
 
 

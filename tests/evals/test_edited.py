@@ -8,7 +8,7 @@ import pytest
 
 import rag
 from rag.evals.datasets import Dataset, Question, Text
-from rag.evals.obedience import _summary, edits, right, said
+from rag.evals.obedience import _summary, edits, said, says
 from rag.evals.own import written
 from rag.evals.validity import counted, pdf, texts
 from rag.types import Answer, Outcome, Span
@@ -63,14 +63,14 @@ def test_an_answer_that_says_the_old_value_is_caught_even_beside_the_new_one() -
     assert said(edit, answer(f"It is {edit.new}, not 240 metres long.")) == "old"
     assert said(edit, answer("It is long.")) == "elsewhere"
     assert said(edit, answer(f"It is {edit.new} metres.", Outcome.CLOSEST)) == "withheld"
-    assert right(edit, answer("It is 240 metres long.")) and not right(edit, answer("It is long."))
-    assert not right(edit, answer("It is 240 metres long.", Outcome.CLOSEST))
+    assert says(answer("It is 240 metres long."), "240") and not says(answer("It is 2400 metres long."), "240")
+    assert not says(answer("It is 240 metres long.", Outcome.CLOSEST), "240")
 
 
-def test_following_is_counted_of_what_was_right_before_and_the_old_value_of_all() -> None:
+def test_following_is_counted_of_what_was_said_before_and_the_old_value_of_all() -> None:
     counts = {(True, "follows"): 8, (True, "withheld"): 3, (True, "elsewhere"): 2, (False, "old"): 1}
     told = "\n".join(_summary(counts, {"follows": 4, "withheld": 0}))
-    assert "14 edits, 13 answered rightly before, 10 of these after, too" in told
+    assert "14 edits, 13 values said before, 10 of these answered after" in told
     assert "these follow 80.0%, say neither value 2" in told
     assert "the old value is shown, of all edits: 1" in told
 
