@@ -243,24 +243,9 @@ class Library:
 
     @cached_property
     def _embedder(self) -> Embedder:
-        from rag.embed.export import exportable
+        from rag.models.embedding import embedder
 
-        name, threads = self.config.embed.model, self.config.embed.threads
-        if Path(name).is_dir():
-            from rag.models.own import own
-
-            entry = own(Path(name))
-        else:
-            entry = self._models.entry(name, "embedder")
-        folder = self._models.present(entry)
-        if not exportable(folder):
-            from rag.embed.sentence import SentenceEmbedder
-
-            return SentenceEmbedder(entry.name, self._models.verified(entry), entry.fingerprint, threads, entry.prompts)
-        from rag.embed.onnx import OnnxEmbedder
-
-        model = self._models.exported(entry)
-        return OnnxEmbedder(entry.name, model, folder, entry.fingerprint, threads, entry.prompts)
+        return embedder(self._models, self.config.embed.model, self.config.embed.threads)
 
     @cached_property
     def _index(self) -> Index:
