@@ -10,12 +10,12 @@ import hashlib
 import os
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import unquote_to_bytes
 
 import numpy as np
@@ -23,8 +23,8 @@ import numpy as np
 from rag.clock import timed
 from rag.embed import Embedder, Vectors
 from rag.errors import DocumentError, TextTooLong
-from rag.index import Index
-from rag.load import SUFFIXES, Loader, read_bytes
+from rag.index import Index, SourceRow
+from rag.load import SUFFIXES, Loaded, Loader, read_bytes
 from rag.split import embedded_text, split
 from rag.tree import Tree
 from rag.types import Document, Passage, Source
@@ -32,11 +32,12 @@ from rag.types import Document, Passage, Source
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far `add` is: file `done` of `total`, and which one is next ('' at the end)."""
+    """How far `add` is: file `done` of `total`, which one is next ('' at the end), and passages stored so far."""
 
     done: int
     total: int
     uri: str
+    passages: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,9 @@ class Report:
 
 
 @dataclass(slots=True)
-class _Tally:
+class Tally:
+    """A report in the making."""
+
     uris: dict[str, list[str]] = field(
         default_factory=lambda: {"added": [], "changed": [], "unchanged": [], "removed": []}
     )
@@ -72,11 +75,45 @@ class _Tally:
     def timed(self, step: str) -> AbstractContextManager[None]:
         return timed(self.steps, step)
 
+    @contextmanager
+    def refusing(self, file: Path) -> Iterator[None]:
+        """What is wrong with one file is told, and costs no other."""
+        uri = file.resolve().as_uri()
+        try:
+            yield
+        except (DocumentError, TextTooLong) as e:
+            self.refused.append((uri, str(e)))
+        except OSError as e:
+            self.refused.append((uri, f"{file} cannot be read: {e.strerror}"))
+
     def report(self) -> Report:
         lists = {name: tuple(uris) for name, uris in self.uris.items()}
         refused, notes, seconds = tuple(self.refused), tuple(self.notes), time.perf_counter() - self.start
         steps = MappingProxyType(self.steps)
         return Report(**lists, refused=refused, notes=notes, passages=self.passages, seconds=seconds, steps=steps)
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """A file that was looked at. `data`: its bytes if they must be read out, else None; `moves`: into another
+    collection; `told`: what the index is to know of it."""
+
+    path: Path
+    uri: str
+    known: SourceRow | None
+    data: bytes | None
+    moves: bool
+    told: Mapping[str, Any]
+
+
+class Crew(Protocol):
+    """Those who bring files into step for an `Adder`, in its stead (rag/spread)."""
+
+    def work(
+        self, adder: Adder, files: Sequence[Path], collection: str | None, tally: Tally, told: Callable[[int], None]
+    ) -> None:
+        """Every file, in this order, as `Adder.one` would; `told`: how many are done."""
+        ...
 
 
 def made(document: Document, embedder: Embedder, max_tokens: int) -> tuple[list[Passage], Vectors]:
@@ -101,31 +138,27 @@ class Adder:
         mirror: bool = False,
         collection: str | None = None,
         exclude: Sequence[str] = (),
+        crew: Crew | None = None,
     ) -> Report:
         """Add files and folders. With `mirror`, what was under one of `paths` and is gone is removed; an empty folder
         removes nothing, because it may be the place of a disk that is away.
 
         `collection`: all of them go into it; None leaves each where it is, and puts new ones into the default one.
         `exclude`: patterns as in a `.gitignore`, for the folders among `paths`; a file that is named is always read.
+        `crew`: who reads and embeds; None: this very thread. The index is the same either way.
 
         Stopping it (Ctrl-C) loses nothing that was acknowledged; the next call goes on where it stopped.
         """
-        tally, roots = _Tally(), list(paths)
+        tally, roots = Tally(), list(paths)
         with tally.timed("look"):
             files = list(files_of(roots, exclude))
         try:
-            with Loader() as loader:
-                for done, path in enumerate(files):
-                    if progress:
-                        progress(Progress(done, len(files), path.as_posix()))
-                    self._one(path, loader, collection, tally)
+            self._all(files, collection, tally, progress, crew)
             if mirror:
                 there = {path.resolve().as_uri() for path in files}
                 self._forget([root for root in roots if _holds_anything(root)], there, tally)
         finally:
             self._index.flush()
-        if progress:
-            progress(Progress(len(files), len(files), ""))
         return tally.report()
 
     def follow(
@@ -137,12 +170,9 @@ class Adder:
     ) -> Report:
         """Bring these files into step, then forget what lies at or under `gone`. In this order, so that what was only
         moved finds its vectors."""
-        tally = _Tally()
+        tally = Tally()
         try:
-            with Loader() as loader:
-                for done, path in enumerate(files):
-                    progress(Progress(done, len(files), path.as_posix()))
-                    self._one(path, loader, collection, tally)
+            self._all(list(files), collection, tally, progress, None)
             if gone:
                 self._forget(gone, set(), tally)
         finally:
@@ -154,58 +184,103 @@ class Adder:
     ) -> int:
         """Split, embed and store one document; its number of passages. Raises DocumentError if it has none."""
         told = {"digest": digest, "stat": stat, "dated": dated, "collection": collection}
-        return self._put(document, told, _Tally())
+        return self._put(document, told, Tally())
 
-    def _put(self, document: Document, told: Mapping[str, Any], tally: _Tally) -> int:
+    def _put(self, document: Document, told: Mapping[str, Any], tally: Tally) -> int:
         with tally.timed("split"):
             passages = split(document, self._embedder.lengths, self._max_tokens)
-        if not passages:
-            raise DocumentError(f"{document.source.uri} holds no text", "it would never be found")
+        some(document, passages)
         with tally.timed("embed"):
             vectors = self._vectors(passages)
         with tally.timed("store"):
             self._index.put(document, passages, vectors, **told)
         return len(passages)
 
-    def _one(self, path: Path, loader: Loader, collection: str | None, tally: _Tally) -> None:
-        uri = path.resolve().as_uri()
-        known = self._index.find(Source.at(uri, "").id)
-        try:
-            info = path.stat()
-            stat = f"{info.st_mtime_ns}:{info.st_size}"
-            elsewhere = known is not None and collection not in (None, known.collection)
-            if known is not None and known.stat == stat and not elsewhere:
-                tally.uris["unchanged"].append(uri)
-                return
-            with tally.timed("read"):
-                data = read_bytes(path)
-                digest, day = hashlib.sha256(data).hexdigest(), date.fromtimestamp(info.st_mtime).isoformat()
-            told = {"stat": stat, "dated": day, "collection": collection}
-            if known is not None and known.digest == digest:
-                self._index.note(known.source.id, **told)  # so that the next look need not hash it
-                tally.uris["changed" if elsewhere else "unchanged"].append(uri)
+    def _all(
+        self,
+        files: Sequence[Path],
+        collection: str | None,
+        tally: Tally,
+        progress: Callable[[Progress], None] | None,
+        crew: Crew | None,
+    ) -> None:
+        def tell(done: int) -> None:
+            if progress is not None:
+                uri = files[done].as_posix() if done < len(files) else ""
+                progress(Progress(done, len(files), uri, tally.passages))
+
+        if crew is not None:
+            crew.work(self, files, collection, tally, tell)
+            return
+        with Loader() as loader:
+            for done, path in enumerate(files):
+                tell(done)
+                self.one(path, loader, collection, tally)
+        tell(len(files))
+
+    # -- the steps of one file, which a crew takes apart -----------------------------------------------------------
+
+    def one(self, path: Path, loader: Loader, collection: str | None, tally: Tally) -> None:
+        """Bring one file into step."""
+        with tally.refusing(path):
+            file = self.look(path, collection, tally)
+            if file.data is None:
+                self.note(file, tally)
                 return
             with tally.timed("parse"):
-                loaded = loader.parse(data, path)
-            tally.passages += self._put(loaded.document, told | {"digest": digest}, tally)
-            tally.uris["added" if known is None else "changed"].append(uri)
-            tally.notes += [(uri, "; ".join(loaded.notes))] if loaded.notes else []
-        except (DocumentError, TextTooLong) as e:
-            tally.refused.append((uri, str(e)))
-        except OSError as e:
-            tally.refused.append((uri, f"{path} cannot be read: {e.strerror}"))
+                loaded = loader.parse(file.data, path)
+            number = self._put(loaded.document, file.told, tally)
+            _count(file, loaded.notes, number, tally)
 
-    def _vectors(self, passages: Sequence[Passage]) -> Vectors:
-        """One row per passage; what any document of the index says already keeps its vector."""
+    def look(self, path: Path, collection: str | None, tally: Tally) -> Looked:
+        """What there is to do for a file. Raises DocumentError or OSError if it cannot be read."""
+        uri = path.resolve().as_uri()
+        known = self._index.find(Source.at(uri, "").id)
+        info = path.stat()
+        stat = f"{info.st_mtime_ns}:{info.st_size}"
+        moves = known is not None and collection not in (None, known.collection)
+        if known is not None and known.stat == stat and not moves:
+            return Looked(path, uri, known, None, False, {})
+        with tally.timed("read"):
+            data = read_bytes(path)
+            digest, day = hashlib.sha256(data).hexdigest(), date.fromtimestamp(info.st_mtime).isoformat()
+        told = {"stat": stat, "dated": day, "collection": collection}
+        if known is not None and known.digest == digest:
+            return Looked(path, uri, known, None, moves, told)
+        return Looked(path, uri, known, data, moves, told | {"digest": digest})
+
+    def note(self, file: Looked, tally: Tally) -> None:
+        """The index learns what is new of a file whose text is the same."""
+        if file.told and file.known is not None:
+            self._index.note(file.known.source.id, **file.told)  # so that the next look need not hash it
+        tally.uris["changed" if file.moves else "unchanged"].append(file.uri)
+
+    def keep(self, file: Looked, loaded: Loaded, passages: Sequence[Passage], vectors: Vectors, tally: Tally) -> None:
+        """Store what was made of a file, one row of `vectors` per passage."""
+        with tally.timed("store"):
+            self._index.put(loaded.document, passages, vectors, **file.told)
+        _count(file, loaded.notes, len(passages), tally)
+
+    def wanting(self, passages: Sequence[Passage]) -> tuple[list[str], dict[str, Vectors], dict[str, str]]:
+        """The key of each passage; vectors (dim,) by key, of those which any document of the index has; and by key the
+        texts that must be embedded for the others."""
         keys = [self._index.key(p) for p in passages]
         known = self._index.vectors_of(keys)
         fresh = {key: p for key, p in zip(keys, passages, strict=True) if key not in known}
-        if fresh:
-            texts = [embedded_text(p, self._embedder.lengths, self._max_tokens) for p in fresh.values()]
-            known |= dict(zip(fresh, self._embedder.passages(texts), strict=True))
+        return (
+            keys,
+            known,
+            {key: embedded_text(p, self._embedder.lengths, self._max_tokens) for key, p in fresh.items()},
+        )
+
+    def _vectors(self, passages: Sequence[Passage]) -> Vectors:
+        """One row per passage; what any document of the index says already keeps its vector."""
+        keys, known, texts = self.wanting(passages)
+        if texts:
+            known |= dict(zip(texts, self._embedder.passages(list(texts.values())), strict=True))
         return np.stack([known[key] for key in keys])
 
-    def _forget(self, places: Sequence[Path], there: Set[str], tally: _Tally) -> None:
+    def _forget(self, places: Sequence[Path], there: Set[str], tally: Tally) -> None:
         """Remove, in one moment, the documents at or under these places whose uri is not `there`."""
         uris = {place.resolve().as_uri() for place in places}
         under = tuple(uri.rstrip("/") + "/" for uri in uris)
@@ -213,6 +288,18 @@ class Adder:
         gone = [row.source for row in rows if row.source.uri not in there and not _out_of_reach(row.source.uri)]
         self._index.remove(*(source.id for source in gone))
         tally.uris["removed"] += [source.uri for source in gone]
+
+
+def some(document: Document, passages: Sequence[Passage]) -> None:
+    """Raises DocumentError if a document has no passages."""
+    if not passages:
+        raise DocumentError(f"{document.source.uri} holds no text", "it would never be found")
+
+
+def _count(file: Looked, notes: Sequence[str], passages: int, tally: Tally) -> None:
+    tally.passages += passages
+    tally.uris["added" if file.known is None else "changed"].append(file.uri)
+    tally.notes += [(file.uri, "; ".join(notes))] if notes else []
 
 
 def files_of(paths: Iterable[Path], exclude: Sequence[str] = ()) -> Iterator[Path]:
