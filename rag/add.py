@@ -130,6 +130,7 @@ class Adder:
     def __init__(self, index: Index, embedder: Embedder, max_tokens: int) -> None:
         self._index, self._embedder = index, embedder
         self._max_tokens = min(max_tokens, embedder.window)
+        self.dim = embedder.dim
 
     def add(
         self,

@@ -124,6 +124,15 @@ class ServeConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class ClusterConfig:
+    """What `rag add --cluster tls://...` shows, and asks of others; '': what Dask's own configuration says."""
+
+    tls_ca: str = _text("", "PEM file of the authority that signed the cluster's certificates")
+    tls_cert: str = _text("", "PEM file of our certificate")
+    tls_key: str = _text("", "PEM file of its key; '': it is in the certificate's file")
+
+
+@dataclass(frozen=True, slots=True)
 class ModelsConfig:
     """Where models live."""
 
@@ -145,6 +154,7 @@ class Config:
     llm: LLMConfig = LLMConfig()
     answer: AnswerConfig = AnswerConfig()
     serve: ServeConfig = ServeConfig()
+    cluster: ClusterConfig = ClusterConfig()
     models: ModelsConfig = ModelsConfig()
 
     @staticmethod

@@ -20,6 +20,7 @@
     |-- ConversationError        7   a conversation on disk cannot be used
     |   |-- ConversationMissing      there is none of that name
     |   `-- ConversationDamaged      its file cannot be read; it was set aside
+    |-- ClusterLost              8   the workers of ingestion cannot be reached, or are no more
     `-- Cancelled                130 stopped by the user
 
 Not finding an answer is no error: it is an `Outcome`.
@@ -132,6 +133,12 @@ class ConversationMissing(ConversationError):
 
 class ConversationDamaged(ConversationError):
     """The file cannot be read; it was set aside."""
+
+
+class ClusterLost(RagError):
+    """The workers of ingestion cannot be reached. What was stored is kept; the next `add` goes on."""
+
+    exit_code = 8
 
 
 class Cancelled(RagError):

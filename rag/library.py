@@ -53,14 +53,22 @@ class Library:
         mirror: bool = False,
         collection: str | None = None,
         exclude: Sequence[str] = (),
+        workers: int | None = None,
+        cluster: str | None = None,
         progress: Callable[[Progress], None] | None = None,
     ) -> Report:
         """Bring the index in step with files and folders; a report of what was added, changed, left and refused.
 
         `collection` names the set they go into; without it each stays in its own, and new ones go into 'default'.
         `exclude`: patterns as in a `.gitignore`; those in the folders' own `.gitignore` and `.ragignore` hold anyway.
+        `workers`: read and embed in so many processes of this machine; `cluster`: on the Dask cluster at this address
+        (tcp://host:port, tls://host:port). The index is the same as without. Raises ClusterLost if they go away: what
+        was stored is kept.
         """
-        return self._adder.add([Path(p) for p in paths], progress, mirror, collection, exclude)
+        from rag.spread import crew_of
+
+        crew = crew_of(self.config, self._embedder, workers, cluster)
+        return self._adder.add([Path(p) for p in paths], progress, mirror, collection, exclude, crew)
 
     def watch(
         self,

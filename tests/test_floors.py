@@ -31,7 +31,7 @@ FLOORS = (
         "suggest",
     ),
     ("models", "index", "conversation", "receipt"),
-    ("retrieve", "add", "watch", "gate", "lack", "weigh", "compare", "answer"),
+    ("retrieve", "add", "spread", "watch", "gate", "lack", "weigh", "compare", "answer"),
     ("library",),
     ("assistant",),
     ("asynchronous", "adapters"),
@@ -43,6 +43,7 @@ FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 # Rooms of floor 4 are two halves of one story: the second may take from the first.
 MAY_ALSO = {
     ("watch", "add"),
+    ("spread", "add"),
     ("answer", "retrieve"),
     ("answer", "gate"),
     ("answer", "weigh"),
@@ -79,6 +80,8 @@ ADDRESS = {
     "snowballstemmer": {"text"},
     "pathspec": {"tree"},
     "watchfiles": {"watch"},
+    "distributed": {"spread"},
+    "dask": {"spread"},
 }
 FILES = sorted((ROOT / "rag").rglob("*.py"))
 

@@ -34,16 +34,35 @@ def add(
     mirror: Annotated[bool, typer.Option(help="Remove documents that were under these folders and are gone.")] = False,
     collection: Annotated[str | None, typer.Option(help="Put them into this named set of documents.")] = None,
     exclude: Exclude = [],  # noqa: B006 - typer copies it
+    workers: Annotated[
+        int | None, typer.Option(min=1, max=1024, metavar="N", help="Read and embed in N processes of this machine.")
+    ] = None,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS", help="Read and embed on this Dask cluster: tls://host:8786, tcp://127.0.0.1:8786."
+        ),
+    ] = None,
     index: Index = None,
     set_: Set = [],  # noqa: B006 - typer copies it
     as_json: Json = False,
 ) -> None:
     """Bring files and folders into the index. Unchanged files cost a look; run it again whenever you like.
 
+    The index is the same with --workers or --cluster as without.
+
     Example: rag add seeds/ ~/notes report.pdf
     """
     with opened(index, set_, write=True) as assistant, bar("indexing", as_json) as progress:
-        report = assistant.add(paths, mirror=mirror, collection=collection, exclude=exclude, progress=progress)
+        report = assistant.add(
+            paths,
+            mirror=mirror,
+            collection=collection,
+            exclude=exclude,
+            workers=workers,
+            cluster=cluster,
+            progress=progress,
+        )
     print_json(report) if as_json else _print_report(report)
     if report.refused and not (report.added or report.changed or report.unchanged):
         raise typer.Exit(3)
