@@ -56,11 +56,11 @@ class Raised:
 
 @dataclass(frozen=True, slots=True)
 class Died:
-    """So many workers died over this task, and why."""
+    """A worker died, and why; `sure`: over this task, else perhaps over another that it had as well."""
 
     number: int
-    times: int
     why: str
+    sure: bool = True
 
 
 Reply = Done | Raised | Died

@@ -22,7 +22,7 @@ from typing import Any
 from rag.config import ClusterConfig
 from rag.errors import ClusterLost, UsageError
 from rag.spread import Died, Done, Raised, Reply, Task
-from rag.spread.work import Hands, Rules
+from rag.spread.work import Hands, Rules, hands_of
 
 CONNECT_S = 10.0
 RECONNECTS = 3
@@ -40,7 +40,7 @@ def on_worker(rules: Rules, verb: str, payload: Any) -> tuple[Any, dict[str, flo
     with _making:
         if rules not in _hands:
             _hands.clear()
-            _hands[rules] = Hands(replace(rules, threads=get_worker().state.nthreads))
+            _hands[rules] = hands_of(replace(rules, threads=get_worker().state.nthreads))
         hands = _hands[rules]
     return hands.do(verb, payload)
 
@@ -147,7 +147,7 @@ class Cluster:
             error = future.exception(timeout=CONNECT_S)
             del self._tasks[task.number]
             if isinstance(error, KilledWorker):
-                return Died(task.number, error.allowed_failures + 1, "workers of the cluster died over it")
+                return Died(task.number, f"{error.allowed_failures + 1} workers of the cluster died", sure=False)
             if isinstance(error, ImportError | AttributeError):
                 raise ClusterLost(
                     f"the workers of {self._address} lack something: {error}", "install the same rag there"

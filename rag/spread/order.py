@@ -4,7 +4,8 @@ Files are looked at here, read by workers in small groups, and their passages em
 notes is one message, a book is many. Results come in any order; they are stored in the order of the files, so that the
 index is, row by row, the one that the plain `add` makes. So much waits for its turn at most that memory stays bounded.
 
-What a worker dies over is tried again, alone: a file that has cost three of them is refused, and the others go on.
+What a worker dies over is tried again, in halves: a file that has cost three of them is refused, and the others go on.
+Where it is not sure over which of its tasks a worker died, each is tried again while nothing else is done.
 """
 
 from __future__ import annotations
@@ -62,6 +63,7 @@ class _Sent:
     turns: Sequence[_Turn] = ()
     texts: Mapping[str, str] = field(default_factory=dict)
     tries: int = 0
+    trial: bool = False
 
     def halves(self) -> list[_Sent]:
         """The same in two; itself if it is only one thing."""
@@ -69,7 +71,8 @@ class _Sent:
             return [self]
         turns, texts = list(self.turns), list(self.texts.items())
         half = (len(turns) + len(texts)) // 2
-        return [_Sent(turns[:half], dict(texts[:half])), _Sent(turns[half:], dict(texts[half:]))]
+        parts = (turns[:half], dict(texts[:half])), (turns[half:], dict(texts[half:]))
+        return [_Sent(*part, trial=self.trial) for part in parts]
 
 
 class Spread:
@@ -110,21 +113,33 @@ class _Run:
         self._texts: dict[str, str] = {}  # by key, that nobody embeds yet
         self._wanted: dict[str, list[_Turn]] = {}  # by key, who waits for the vector
         self._sent: dict[int, _Sent] = {}
+        self._suspects: deque[_Sent] = deque()  # to be tried alone
         self._numbers = 0
 
     def go(self) -> None:
         """Until every file has had its turn."""
         self._told(0)
         while self._turns or self._looked < len(self._files):
-            self._look_ahead()
+            if not self._on_trial():
+                self._look_ahead()
+                self._send_texts()
             wait_s = 0.0 if self._store() else 1.0
             while (reply := self._pool.next(wait_s)) is not None:
                 self._take(reply)
                 wait_s = 0.0
 
+    def _on_trial(self) -> bool:
+        """True while one that may have killed a worker is tried alone. It begins when all others have their answers."""
+        if self._suspects and not self._sent and not self._texts and not self._can_look():
+            self._give(self._suspects.popleft())
+        return any(sent.trial for sent in self._sent.values())
+
+    def _can_look(self) -> bool:
+        return self._looked < len(self._files) and self._has_room()
+
     def _look_ahead(self) -> None:
         """Give away files until enough is under way; those of which nothing is new have only to wait for their turn."""
-        while self._looked < len(self._files) and self._has_room():
+        while self._can_look():
             turn = _Turn(self._looked, self._files[self._looked])
             self._looked += 1
             self._turns.append(turn)
@@ -187,27 +202,31 @@ class _Run:
             else:
                 for key, vector in zip(sent.texts, reply.value, strict=True):
                     self._embedded(key, vector)
+        elif isinstance(reply, Died) and not reply.sure and not sent.trial:
+            self._suspects.append(replace(sent, trial=True))
         elif isinstance(reply, Died):
-            self._again(sent, reply.times, f"it broke the process that works on it: {reply.why}")
-        elif isinstance(reply.error, RagError) and not isinstance(reply.error, DocumentError | TextTooLong):
-            raise reply.error  # no file's fault
-        elif isinstance(reply.error, RagError):
+            self._again(sent, 1 if reply.sure else TRIES, f"it broke the process that works on it ({reply.why})")
+        elif isinstance(reply.error, DocumentError | TextTooLong):
             self._again(sent, TRIES, str(reply.error))
+        elif isinstance(reply.error, RagError):
+            raise reply.error  # no file's fault
         else:
-            self._again(sent, 1, f"{type(reply.error).__name__}: {reply.error}")
-        self._send_texts()
+            self._again(sent, 1, f"it cannot be worked on: {type(reply.error).__name__}: {reply.error}")
 
     def _again(self, sent: _Sent, times: int, why: str) -> None:
         """Once more, in two halves, since one thing in it is to blame; or not, if this is it."""
         halves = sent.halves()
-        if len(halves) > 1:
+        if len(halves) < 2:
+            sent = replace(sent, tries=sent.tries + times)
+            halves = [sent] if sent.tries < TRIES else []
+        if sent.trial:
+            self._suspects.extend(halves)
+        else:
             for half in halves:
                 self._give(half)
-        elif sent.tries + times < TRIES:
-            self._give(replace(sent, tries=sent.tries + times))
-        else:
-            turns = [*sent.turns, *(turn for key in sent.texts for turn in self._wanted.pop(key))]
-            for turn in turns:
+        if not halves:
+            waiting = [turn for key in sent.texts for turn in self._wanted.pop(key)]
+            for turn in (*sent.turns, *waiting):
                 turn.trouble = DocumentError(f"{turn.path}: {why}"[:1000])
 
     def _read(self, turn: _Turn, made: Made | tuple[str, str]) -> None:

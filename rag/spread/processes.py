@@ -98,7 +98,7 @@ class Processes:
             size, reply = worker.receive(self._task_s + task.size / BYTES_A_S)
         except _Ended as ended:
             worker.kill()
-            return Died(task.number, 1, str(ended))
+            return Died(task.number, str(ended))
         with self._lock:
             self.sent, self.received = self.sent + sent, self.received + size
             if isinstance(reply, tuple):

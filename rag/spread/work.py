@@ -66,23 +66,27 @@ Refusal = tuple[str, str]
 """Message and hint."""
 
 
+def hands_of(rules: Rules) -> Hands:
+    """This process's hands. Raises ModelError if this machine has not the embedder of the index, or other rules."""
+    if rules.split != splitting.RULES:
+        raise ModelError(
+            f"a worker splits by {splitting.RULES!r}, the index by {rules.split!r}", "install the same rag there"
+        )
+    folder = Config.load().models.folder if rules.folder is None else rules.folder
+    made = embedder(Models(Path(folder) if folder else None), rules.model, rules.threads)
+    if made.fingerprint != rules.fingerprint:
+        raise ModelError(
+            f"a worker's {rules.model} is another one: {made.fingerprint}, not {rules.fingerprint}",
+            "install the same rag and the same model there",
+        )
+    return Hands(made, rules.max_tokens)
+
+
 class Hands:
     """One process's embedder and parser. Safe to use from several threads, each of which parses on its own."""
 
-    def __init__(self, rules: Rules) -> None:
-        """Raises ModelError if this machine has not the embedder of the index, or splits by other rules."""
-        if rules.split != splitting.RULES:
-            raise ModelError(
-                f"a worker splits by {splitting.RULES!r}, the index by {rules.split!r}", "install the same rag there"
-            )
-        folder = Config.load().models.folder if rules.folder is None else rules.folder
-        self._embedder: Embedder = embedder(Models(Path(folder) if folder else None), rules.model, rules.threads)
-        if self._embedder.fingerprint != rules.fingerprint:
-            raise ModelError(
-                f"a worker's {rules.model} is another one: {self._embedder.fingerprint}, not {rules.fingerprint}",
-                "install the same rag and the same model there",
-            )
-        self._max_tokens = rules.max_tokens
+    def __init__(self, embedder: Embedder, max_tokens: int) -> None:
+        self._embedder, self._max_tokens = embedder, max_tokens
         self._mine = threading.local()
 
     def do(self, verb: str, payload: Any) -> tuple[Any, dict[str, float]]:

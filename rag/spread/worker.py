@@ -22,9 +22,9 @@ def main() -> None:
     os.dup2(2, 1)  # what a library prints must not be taken for a reply
     with suppress(BrokenPipeError, EOFError):
         try:
-            from rag.spread.work import Hands
+            from rag.spread.work import hands_of
 
-            hands = Hands(_receive(requests))
+            hands = hands_of(_receive(requests))
         except EOFError:
             return
         except Exception as error:
