@@ -13,8 +13,9 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from rag.judge.align import Alignment
-from rag.judge.lexicon import ALIASES, FORMS, LIGHT, MONTHS, OTHER, TITLES
+from rag.judge.lexicon import ALIASES, FORMS, LIGHT, LINKS, MONTHS, OTHER, TITLES
 from rag.judge.numbers import Number
+from rag.judge.roles import astray, capitals, turned
 from rag.judge.statement import Name, Statement, Unit
 
 # What each kind of failure leaves of the trust: the score is the product.
@@ -63,8 +64,8 @@ def compare(claim: Statement, quote: Statement, granted: Collection[str] = ()) -
         *_names(claim, quote, places),
         *_negation(alignment),
         *_opposites(claim, quote, places),
-        *_roles(claim, quote, places),
-        *_attached(claim, quote, places),
+        *(_failure("role", says) for says in turned(claim, quote, places)),
+        *(_failure("rival", says) for says in astray(claim, quote, places)),
         *_dated(claim, quote),
         *_modality(alignment),
         *_words(alignment, granted),
@@ -77,7 +78,7 @@ def apart(claim: Statement, quotes: Sequence[Statement]) -> Iterator[Failure]:
     for number in claim.numbers:
         holders = [q for q in quotes if any(_equal(number, n) for n in q.numbers)]
         clause = [at for at in range(len(claim.folds)) if claim.clauses[at] == claim.clauses[number.first]]
-        named = [at for name in claim.names for at in _capitals(claim, name) if at in clause]
+        named = [at for name in claim.names for at in capitals(claim, name) if at in clause]
         said = named or [at for at in clause if claim.content[at]]
         shares = [sum(bool(Alignment.of(claim, q).places[at]) for at in said) for q in holders]
         if holders and said and 2 * max(shares) < len(said):
@@ -169,22 +170,20 @@ def _dates(claim: Statement, quote: Statement) -> Iterator[Failure]:
 
 # --- names
 
+_PARTING = frozenset({"of", "the", "and", "&"})
+
 
 def _names(claim: Statement, quote: Statement, places: Sequence[tuple[int, ...]]) -> Iterator[Failure]:
     for name in claim.names:
-        missing = [at for at in _capitals(claim, name) if not places[at] and not _by_initials(claim, at, quote)]
+        missing = [at for at in capitals(claim, name) if not places[at] and not _by_initials(claim, at, quote)]
         if missing and not _shortened(claim, name, quote):
             says = " ".join(claim.texts[at] for at in missing)
             kind = "name" if name.sure else "opener"
             if all(claim.folds[at] in TITLES for at in missing):
                 kind = "title"
             yield _failure(kind, f"the name {says} is not in the quotes")
-        elif not missing and not _together(claim, name, places):
+        elif not missing and not _together(claim, name, quote, places):
             yield _failure("joined", f"the quotes do not join {claim.named(name)}")
-
-
-def _capitals(claim: Statement, name: Name) -> list[int]:
-    return [at for at in range(name.first, name.last + 1) if claim.texts[at][0].isupper()]
 
 
 def _by_initials(claim: Statement, at: int, quote: Statement) -> bool:
@@ -194,7 +193,7 @@ def _by_initials(claim: Statement, at: int, quote: Statement) -> bool:
 
 def _shortened(claim: Statement, name: Name, quote: Statement) -> bool:
     """'Liberal Democratic Party' where the quote has 'LDP', 'United States' where it has 'US' or 'American'."""
-    initials = "".join(claim.folds[at][0] for at in _capitals(claim, name))
+    initials = "".join(claim.folds[at][0] for at in capitals(claim, name))
     if len(initials) < 2:
         return False
     known = f"={ALIASES[initials]}" if initials in ALIASES else initials
@@ -203,14 +202,18 @@ def _shortened(claim: Statement, name: Name, quote: Statement) -> bool:
     )
 
 
-def _together(claim: Statement, name: Name, places: Sequence[tuple[int, ...]]) -> bool:
-    """True if the parts of a name stand side by side in the quote too, in any order; titles may stand elsewhere."""
-    for one, two in itertools.pairwise(range(name.first, name.last + 1)):  # 'of' and a possessive part it
-        if any(claim.folds[at] in TITLES or not claim.texts[at][0].isupper() for at in (one, two)):
+def _together(claim: Statement, name: Name, quote: Statement, places: Sequence[tuple[int, ...]]) -> bool:
+    """True if the parts of a name stand side by side in the quote too, in any order, what is in brackets left out;
+    titles may stand elsewhere. 'of' and a possessive part a name, 'bin' and 'van' do not."""
+    for one, two in itertools.pairwise(capitals(claim, name)):
+        between = claim.folds[one + 1 : two]
+        if {claim.folds[one], claim.folds[two]} & TITLES or not set(between) <= LINKS - _PARTING:
             continue
         if claim.texts[one].endswith(("'s", "’s", "'", "’")):
             continue
-        if places[one] and places[two] and not any(abs(p - q) <= 3 for p in places[one] for q in places[two]):
+        reach = 3 + len(between)
+        pairs = [(p, q) for p in places[one] for q in places[two]]
+        if pairs and not any(min(abs(p - q), abs(quote.spots[p] - quote.spots[q])) <= reach for p, q in pairs):
             return False
     return True
 
@@ -267,64 +270,7 @@ def _finished(claim: Statement, at: int) -> bool:
     return any(f in ("did", "has", "have", "had", "was", "were", "is", "are") for f in claim.folds[max(0, at - 2) : at])
 
 
-# --- who did what to whom
-
-
-def _roles(claim: Statement, quote: Statement, places: Sequence[tuple[int, ...]]) -> Iterator[Failure]:
-    """Two names around one verb must stand around it the same way, or the other way round in the passive."""
-    sure = [n for n in claim.names if any(places[at] for at in _capitals(claim, n))]
-    for one, two in itertools.pairwise(sure):
-        verbs = [at for at in range(one.last + 1, two.first) if claim.content[at] and places[at]]
-        if not verbs or claim.clauses[one.last] != claim.clauses[two.first]:
-            continue
-        kept, turned = _orders(claim, quote, places, one, two, verbs)
-        if turned and not kept:
-            yield _failure("role", f"the quotes have {claim.named(one)} and {claim.named(two)} the other way round")
-
-
-def _orders(
-    claim: Statement, quote: Statement, places: Sequence[tuple[int, ...]], one: Name, two: Name, verbs: Sequence[int]
-) -> tuple[bool, bool]:
-    """Whether the quote has one-verb-two somewhere, and whether it has two-verb-one; the passive counts as turned."""
-    firsts = [p for at in _capitals(claim, one) for p in places[at]]
-    seconds = [p for at in _capitals(claim, two) for p in places[at]]
-    passive = _passive(claim, one.last, two.first)
-    kept = turned = False
-    for verb in (p for at in verbs for p in places[at]):
-        for a in firsts:
-            for b in seconds:
-                if a < verb < b or b < verb < a:
-                    same = (a < verb) == (passive == _passive(quote, min(a, b), max(a, b)))
-                    kept, turned = kept or same, turned or not same
-    return kept, turned
-
-
-_PLACED = frozenset("in of from at near for by against under with to".split())
-_NEAR = 3  # tokens between a name and the preposition that hangs on it
-
-
-def _attached(claim: Statement, quote: Statement, places: Sequence[tuple[int, ...]]) -> Iterator[Failure]:
-    """'The mosque is in Hackney' where the quote has 'the mosque in Leyton', and Hackney of something else."""
-    for one, two in itertools.pairwise(claim.names):
-        between = claim.folds[one.last + 1 : two.first]
-        joint = next((f for f in reversed(between) if f not in ("the", "a", "an")), "")
-        if joint not in _PLACED or claim.clauses[one.last] != claim.clauses[two.first]:
-            continue
-        own = {p for at in _capitals(claim, two) for p in places[at]}
-        heads = [p for p in places[one.last] if one.first == one.last or p - 1 in places[one.last - 1]]
-        rivals = [_hanging(quote, head, joint) for head in heads]
-        if own and rivals and all(r is not None and not own & set(range(r.first, r.last + 1)) for r in rivals):
-            other = next(r for r in rivals if r is not None)
-            says = f"the quotes have '{joint} {quote.named(other)}' where the claim has '{joint} {claim.named(two)}'"
-            yield _failure("rival", says)
-
-
-def _hanging(quote: Statement, head: int, joint: str) -> Name | None:
-    """The name that hangs on the token `head` by the preposition `joint`: 'Leyton' of 'the Mosque in Leyton'."""
-    for name in quote.names:
-        if head < name.first <= head + _NEAR + 1 and quote.clauses[head] == quote.clauses[name.first]:
-            return name if joint in quote.folds[head + 1 : name.first] else None
-    return None
+# --- years
 
 
 _YEAR = re.compile(r"1\d{3}|20\d{2}")
@@ -348,11 +294,6 @@ def _owned(quote: Statement, head: int) -> int | None:
         return None
     of = "of" in quote.folds[max(0, head - 2) : head]
     return head if of or _OWNER.search(quote.texts[head - 1]) else None
-
-
-def _passive(statement: Statement, start: int, end: int) -> bool:
-    """True if 'by' introduces what stands at `end`: 'was given by the'."""
-    return "by" in statement.folds[start + 1 : end][-3:]
 
 
 # --- words

@@ -1,0 +1,131 @@
+"""A claim and a quote, both read; out, where the claim gives a name another part than the quote does.
+
+Every word of such a claim stands in the quote: who did it and whom it was done to have changed places, or a name hangs
+where the quote has another one ('the mosque in Leyton' of 'the mosque in Hackney, near Leyton'). Without a parser only
+the plainest constructions are seen, and what the quote says in a second way is believed.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+
+from rag.judge.statement import Name, Statement
+
+_PLACED = frozenset("in of from at near for by against under with to".split())
+_ARTICLES = frozenset({"the", "a", "an"})
+_BEFORE_VERB = frozenset("did does has have had will would also then later first".split())
+_NEAR = 3  # tokens between a word and the preposition that hangs on it
+_REACH = 5  # tokens before a preposition among which it has its word
+_AGENTS = 14  # tokens after a 'by' that may still name who did it
+
+Places = Sequence[tuple[int, ...]]
+
+
+def capitals(claim: Statement, name: Name) -> list[int]:
+    """The capitalised tokens of a name."""
+    return [at for at in range(name.first, name.last + 1) if claim.texts[at][0].isupper()]
+
+
+def turned(claim: Statement, quote: Statement, places: Places) -> Iterator[str]:
+    """Two names around one verb must stand around it the same way, or the other way round in the passive."""
+    sure = [n for n in claim.names if any(places[at] for at in capitals(claim, n))]
+    for one, two in itertools.pairwise(sure):
+        verbs = [at for at in range(one.last + 1, two.first) if claim.content[at] and places[at]]
+        if not verbs or claim.clauses[one.last] != claim.clauses[two.first]:
+            continue
+        kept, other = _orders(claim, quote, places, one, two, verbs)
+        if other and not kept:
+            yield f"the quotes have {claim.named(one)} and {claim.named(two)} the other way round"
+
+
+def _orders(
+    claim: Statement, quote: Statement, places: Places, one: Name, two: Name, verbs: Sequence[int]
+) -> tuple[bool, bool]:
+    """Whether the quote has one-verb-two somewhere, and whether it has two-verb-one; the passive counts as turned."""
+    firsts = [p for at in capitals(claim, one) for p in places[at]]
+    seconds = [p for at in capitals(claim, two) for p in places[at]]
+    passive = _passive(claim, one.last, two.first)
+    kept = other = False
+    for verb in (p for at in verbs for p in places[at]):
+        for a in firsts:
+            for b in seconds:
+                if a < verb < b or b < verb < a:
+                    same = (a < verb) == (passive == _passive(quote, min(a, b), max(a, b)))
+                    kept, other = kept or same, other or not same
+    return kept, other
+
+
+def _passive(statement: Statement, start: int, end: int) -> bool:
+    """True if 'by' introduces what stands at `end`: 'was given by the'."""
+    return "by" in statement.folds[start + 1 : end][-3:]
+
+
+def astray(claim: Statement, quote: Statement, places: Places) -> Iterator[str]:
+    """'The mosque is in Leyton' where the quote has 'the mosque in Hackney'; 'Berg wrote it' where it has 'written by
+    Weiss'. `places`: of each token of the claim in the quote."""
+    for name in claim.names:
+        own = {p for at in capitals(claim, name) for p in places[at]}
+        joint, heads = _hung(claim, name, places)
+        if not own or not heads:
+            continue
+        there = [_hanging(quote, head, joint) for head in heads]
+        if any(n is None or own & _listed(quote, n) for n in there):
+            continue
+        if any(_beside(quote, own, head, joint) for head in heads):
+            continue
+        other = next(n for n in there if n is not None)
+        yield f"the quotes have '{joint} {quote.named(other)}' where the claim has '{claim.named(name)}'"
+
+
+def _hung(claim: Statement, name: Name, places: Places) -> tuple[str, list[int]]:
+    """What `name` hangs on: a preposition, and the places in the quote of the word before it; a name before its verb
+    hangs on that by 'by'."""
+    at = name.first - 1
+    while at >= 0 and claim.folds[at] in _ARTICLES:
+        at -= 1
+    if at >= 0 and claim.folds[at] in _PLACED:
+        before = range(at - 1, max(-1, at - 1 - _REACH), -1)
+        same = [b for b in before if claim.clauses[b] == claim.clauses[at] and claim.content[b] and places[b]]
+        return claim.folds[at], _phrase(claim, same[0], places) if same else []
+    verb = name.last + 1
+    while verb < len(claim.folds) and claim.folds[verb] in _BEFORE_VERB:
+        verb += 1
+    if verb == len(claim.folds) or claim.clauses[verb] != claim.clauses[name.last] or claim.texts[verb][0].isupper():
+        return "", []
+    return "by", list(places[verb]) if claim.content[verb] else []
+
+
+def _phrase(claim: Statement, head: int, places: Places) -> list[int]:
+    """The places of `head`, with the word before it if the quote has that too."""
+    if head and claim.content[head - 1] and places[head - 1]:
+        return [p for p in places[head] if p - 1 in places[head - 1]]
+    return list(places[head])
+
+
+def _hanging(quote: Statement, head: int, joint: str) -> Name | None:
+    """The name that hangs on the token `head` by the preposition `joint`: 'Leyton' of 'the Mosque in Leyton'."""
+    for name in quote.names:
+        if head < name.first <= head + _NEAR + 1 and quote.clauses[head] == quote.clauses[name.first]:
+            return name if joint in quote.folds[head + 1 : name.first] else None
+    return None
+
+
+def _listed(quote: Statement, name: Name) -> set[int]:
+    """The tokens of a name, and the first ones of the names in a list with it: 'in Leyton and Hackney' has both, 'in
+    Leyton and the Mosque of Hackney' has not."""
+    unit = quote.units[quote.owners[name.first]]
+    return set(range(name.first, name.last + 1)) | {u.first for u in quote.units if u.start == unit.start}
+
+
+def _beside(quote: Statement, own: set[int], head: int, joint: str) -> bool:
+    """True if the claim's name stands at `head` all the same: close by in its clause, or among those who did it."""
+    if any(abs(p - head) <= _NEAR and quote.clauses[p] == quote.clauses[head] for p in own):
+        return True
+    return joint == "by" and any(head < p <= head + _AGENTS for p in own) and not _second_by(quote, head, own)
+
+
+def _second_by(quote: Statement, head: int, own: set[int]) -> bool:
+    """True if another 'by' stands before the name: 'written by Weiss and illustrated by Berg'."""
+    nearest = min(p for p in own if p > head)
+    return quote.folds[head + 1 : nearest].count("by") > 1
