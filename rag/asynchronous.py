@@ -47,6 +47,7 @@ class AsyncAssistant:
         self.plain = plain
         self._answers = ThreadPoolExecutor(answers, "rag-answer")
         self._others = ThreadPoolExecutor(4, "rag-other")
+        self._adding = ThreadPoolExecutor(1, "rag-add")  # one writer at a time, and no search waits behind it
 
     async def ask(self, question: str, **how: Any) -> Answer:
         """The last event of `stream`. Raises Cancelled if the assistant was closed meanwhile."""
@@ -80,7 +81,7 @@ class AsyncAssistant:
 
     async def add(self, paths: Iterable[str | Path], **how: Any) -> Report:
         """What `Assistant.add` does; once begun it is finished, also when the caller is cancelled."""
-        return await self.call(self.plain.add, list(paths), **how)
+        return await self._in(self._adding, self.plain.add, list(paths), **how)
 
     async def call(self, verb: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Any other verb of the plain assistant: `await assistant.call(assistant.plain.holds, citation)`."""
@@ -95,6 +96,7 @@ class AsyncAssistant:
         """Let go of the threads; the plain assistant stays open."""
         self._answers.shutdown(wait=False, cancel_futures=True)
         self._others.shutdown(wait=False, cancel_futures=True)
+        self._adding.shutdown(wait=False, cancel_futures=True)
 
     async def __aenter__(self) -> Self:
         return self

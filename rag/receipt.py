@@ -86,6 +86,8 @@ def verify(
         if body["schema"] != SCHEMA:
             raise UsageError(f"a receipt of {body['schema']!r} cannot be read", f"this version reads {SCHEMA}")
         seal, signed = receipt["seal"], "hmac_sha256" in receipt["seal"]
+        if not isinstance(seal["sha256"], str):
+            raise TypeError("its sha256 is no text")
         intact = canonical(seal) == canonical(_sealed(body, seal["hmac_sha256"] if signed else None))
         authentic = None
         if key is not None:  # whoever has a key trusts nothing that is not signed with it: a signature can be cut off

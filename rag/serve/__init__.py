@@ -5,7 +5,8 @@ desk.py       who is let in to an answer, who waits, who is sent away     leavin
 answers.py    /v1/answers /v1/search /v1/receipts      documents.py   /v1/documents /v1/collections
 openai.py     /v1/chat/completions /v1/models          mcp.py         /mcp, and `rag mcp`
 refuse.py     every error in one shape                 schema.json    the shape of every answer, with its version
-about.py      /health /docs /openapi.json /v1/schema   metrics.py    /metrics
+about.py      /health /openapi.json /v1/schema        metrics.py    /metrics
+manual.py     /docs                                    wire.py       uvicorn, slow clients, the log
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import logging
 import sys
 from collections.abc import AsyncIterator, Collection
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rag.asynchronous import AsyncAssistant
 from rag.errors import UsageError
@@ -32,7 +33,9 @@ if TYPE_CHECKING:
 __all__ = ["build", "serve", "speak_mcp"]
 
 DEFAULT_PORT = 7861
-MOST_CONNECTIONS = 1000
+SWITCH_S = 0.001
+"""How long one thread may keep Python from the others while they wait: a search takes it a dozen times, and with the
+usual 5 ms each, reading a large document would be felt in every one."""
 
 
 def build(assistant: Assistant, host: str = "127.0.0.1", tokens: Collection[str] = (), version: str = "") -> FastAPI:
@@ -40,12 +43,12 @@ def build(assistant: Assistant, host: str = "127.0.0.1", tokens: Collection[str]
     from fastapi import FastAPI
 
     from rag.serve import about, answers, documents, openai, refuse
-    from rag.serve.desk import Desk
+    from rag.serve.desk import NEAR, Desk
     from rag.serve.guard import Guard
     from rag.serve.metrics import Metrics
 
     settings = assistant.config.serve
-    asking, metrics = AsyncAssistant(assistant, answers=settings.waiting + 2), Metrics()
+    asking, metrics = AsyncAssistant(assistant, answers=NEAR + 2), Metrics()
     desk = Desk(asking, metrics)
 
     @contextlib.asynccontextmanager
@@ -56,7 +59,8 @@ def build(assistant: Assistant, host: str = "127.0.0.1", tokens: Collection[str]
                 await stack.enter_async_context(_mcp(app, desk, version))
             yield
 
-    app = FastAPI(title="rag", version=version, docs_url=None, redoc_url=None, lifespan=life, responses=refuse.REFUSALS)
+    told: dict[str, Any] = {"title": "rag", "version": version or "unknown", "docs_url": None, "redoc_url": None}
+    app = FastAPI(**told, lifespan=life, responses=refuse.REFUSALS)
     refuse.install(app)
     for router in (answers.routes(desk), documents.routes(asking), openai.routes(desk)):
         app.include_router(router)
@@ -77,6 +81,8 @@ async def _mcp(app: FastAPI, desk: Desk, version: str) -> AsyncIterator[None]:
     mcp = server(desk, version)
     guarded = TransportSecuritySettings(enable_dns_rebinding_protection=False)  # our own guard stands before it
     over_http = mcp.streamable_http_app(stateless_http=True, json_response=True, transport_security=guarded)
+    for route in over_http.routes:
+        route.methods = {"POST"}  # type: ignore[attr-defined]  # without sessions, a GET would wait for what never comes
     app.router.routes.extend(over_http.routes)
     async with mcp.session_manager.run():
         yield
@@ -99,29 +105,36 @@ def serve(
         raise UsageError(f"{host} can be reached by other computers, and there is no token", "set one: RAG_TOKEN=WORD")
     listener = listen(host, port, spare=20 if port == DEFAULT_PORT else 0)
     assistant.warm()
-    if log:
-        noting = logging.StreamHandler(sys.stderr)
-        noting.setFormatter(logging.Formatter('{"time": "%(asctime)s", "level": "%(levelname)s", "told": %(message)s}'))
-        logging.getLogger("rag.serve").addHandler(noting)
-        logging.getLogger("rag.serve").setLevel(logging.INFO)
+    sys.setswitchinterval(SWITCH_S)
+    _note(log)
     place = address(host, listener.getsockname()[1])
+    greeting = f"Serving your documents at {place}/v1  (how to ask: {place}/docs; Ctrl-C ends)"
     with contextlib.suppress(KeyboardInterrupt):
-        _run(build(assistant, host, tokens, version), listener, f"Serving your documents at {place}/v1  (Ctrl-C ends)")
+        _run(build(assistant, host, tokens, version), listener, greeting, assistant.config.serve.body_s)
 
 
-def _run(app: FastAPI, listener: socket.socket, greeting: str) -> None:
+def _note(requests: bool) -> None:
+    """What goes wrong is told on stderr, one JSON line each; every request too, if that is asked for."""
+    from rag.serve.wire import Lines
+
+    noting, notes = logging.StreamHandler(sys.stderr), logging.getLogger("rag.serve")
+    noting.setFormatter(Lines())
+    notes.addHandler(noting)
+    notes.setLevel(logging.INFO if requests else logging.WARNING)
+    notes.propagate = False  # whoever else writes to stderr would write it again
+
+
+def _run(app: FastAPI, listener: socket.socket, greeting: str, head_s: float) -> None:
     import uvicorn
+
+    from rag.serve.wire import config
 
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
             print(greeting, flush=True)
 
-    config = uvicorn.Config(
-        app, log_level="warning", access_log=False, timeout_graceful_shutdown=1, server_header=False,
-        limit_concurrency=MOST_CONNECTIONS, http="h11", ws="none",
-    )  # fmt: skip
-    Server(config).run(sockets=[listener])
+    Server(config(app, head_s)).run(sockets=[listener])
 
 
 def speak_mcp(assistant: Assistant, version: str = "") -> None:

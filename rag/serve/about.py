@@ -1,17 +1,17 @@
 """What the server says of itself: health, metrics, the shape of its answers, its routes.
 
-/health never touches a model or the index; /docs is a page without scripts that fetches nothing from anywhere.
+/health never touches a model or the index; `/` leads to /docs.
 """
 
 from __future__ import annotations
 
 import copy
-import html
 from typing import Any
 
-from fastapi import FastAPI
-from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
+from fastapi import FastAPI, Request
+from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
 
+from rag.serve.manual import page
 from rag.serve.metrics import Metrics
 from rag.serve.refuse import ERROR
 from rag.serve.schema import schema
@@ -36,8 +36,12 @@ def install(app: FastAPI, metrics: Metrics) -> None:
         return JSONResponse(schema())
 
     @app.get("/docs", include_in_schema=False)
-    async def docs() -> Response:
-        return HTMLResponse(_docs(app))
+    async def docs(request: Request) -> Response:
+        return HTMLResponse(page(app, str(request.base_url).rstrip("/")))
+
+    @app.get("/", include_in_schema=False)
+    async def door() -> Response:
+        return RedirectResponse("/docs")
 
     plain = app.openapi
 
@@ -56,19 +60,3 @@ def _referring(value: Any) -> Any:
         return {k: v.replace("#/$defs/", "#/components/schemas/") if k == "$ref" else _referring(v)
                 for k, v in value.items()}  # fmt: skip
     return [_referring(v) for v in value] if isinstance(value, list) else value
-
-
-def _docs(app: FastAPI) -> str:
-    """Every route with what it does, as a page without scripts."""
-    rows = [
-        f"<h2><code>{method.upper()} {html.escape(path)}</code> {html.escape(told.get('summary', ''))}</h2>"
-        f"<p>{html.escape(told.get('description', ''))}</p>"
-        for path, methods in app.openapi()["paths"].items()
-        for method, told in methods.items()
-    ]
-    style = "body{font:16px/1.5 system-ui;max-width:48rem;margin:2rem auto;padding:0 1rem}h2{font-size:1rem}"
-    return (
-        f'<!doctype html><html lang="en"><title>rag: the HTTP API</title><style>{style}</style>'
-        f"<h1>rag: the HTTP API</h1><p>In full: <a href=/openapi.json>openapi.json</a>, "
-        f"<a href=/v1/schema>the shape of the answers</a>.</p>{''.join(rows)}"
-    )

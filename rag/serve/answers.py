@@ -7,11 +7,12 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from rag import receipt
 from rag.errors import RagError, UsageError
 from rag.filters import Filter
+from rag.retrieve import MAX_CHARACTERS
 from rag.serve.desk import Desk, Expected
 from rag.serve.leaving import EventStream, event, unless_gone
 from rag.serve.refuse import body_of
@@ -21,6 +22,19 @@ Name = Annotated[str, Field(max_length=200)]
 Day = Annotated[str, Field(pattern=r"^(\d{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01]))?)?)?$")]
 K = Annotated[int, Field(ge=1, le=100, description="How many passages.")]
 Words = Annotated[str, Field(min_length=1, max_length=100_000)]
+_ASKED = {"pattern": r"\w", "maxLength": MAX_CHARACTERS}  # told here; what is not so is refused below, in better words
+Asked = Annotated[Words, Field(description="In words; at least one letter or digit.", json_schema_extra=_ASKED)]
+Flag = Annotated[bool, Field(strict=True)]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, str | bool):
+        raise ValueError("a number is needed")
+    return value
+
+
+Number = BeforeValidator(_plain)
+"""In JSON a number is a number: 3, and not "3" or true."""
 
 
 class Strict(BaseModel):
@@ -49,7 +63,7 @@ class Turn(Strict):
 class Question(Strict):
     """A question, in words."""
 
-    question: Words
+    question: Asked
     history: Annotated[list[Turn], Field(max_length=100, description="The turns before it, oldest first.")] = []
     where: Where | None = None
 
@@ -61,18 +75,26 @@ class Question(Strict):
 class Streamed(Question):
     """A question whose answer may come as server-sent events."""
 
-    stream: Annotated[bool, Field(description="As events; the header `Accept: text/event-stream` asks too.")] = False
+    stream: Annotated[Flag, Field(description="As events; the header `Accept: text/event-stream` asks too.")] = False
 
 
 class Search(Strict):
     """What to look for."""
 
-    query: Words
-    k: K = 8
+    query: Asked
+    k: Annotated[K, Number] = 8
     where: Where | None = None
 
 
-_RECEIPT = {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}}
+_SEALED = {
+    "type": "object",
+    "required": ["schema", "seal"],
+    "properties": {
+        "schema": {"const": receipt.SCHEMA},
+        "seal": {"type": "object", "required": ["sha256"], "properties": {"sha256": {"type": "string"}}},
+    },
+}
+_RECEIPT = {"required": True, "content": {"application/json": {"schema": _SEALED}}}
 
 
 def shaped(noun: str, *more: str) -> dict[int | str, dict[str, Any]]:
@@ -112,7 +134,8 @@ def routes(desk: Desk) -> APIRouter:
 
     @router.get("/search", responses=shaped("Found"), summary="Search, by address")
     async def search_by_address(
-        q: Annotated[str, Query(min_length=1, max_length=4000)], k: Annotated[K, Query()] = 8
+        q: Annotated[str, Query(min_length=1, max_length=MAX_CHARACTERS, json_schema_extra=_ASKED)],
+        k: Annotated[K, Query()] = 8,
     ) -> Response:
         """The same for a browser's address bar. What stands in an address may be noted on the way: POST is quieter."""
         return JSONResponse(to_json(Found(tuple(await desk.assistant.search(q, k)))))

@@ -1,8 +1,9 @@
 """The desk behind every route that answers: who is in, who is before them, and who is sent away at once.
 
 One is answered, at most `waiting` wait; whoever comes then hears `Busy` before anything is read or loaded. Finding and
-reading come first come first served, one at a time; the wording stands in the model's own line. Each answer is a task:
-when its asker leaves, the task is cancelled, which frees the model within 1 s, wherever the answer stood.
+reading come first come first served, one at a time; the wording stands in the model's own line, which holds NEAR: they
+have heard their passages and quotes. Who comes after them waits at the desk. Each answer is a task: when its asker
+leaves, the task is cancelled, which frees the model within 1 s, wherever the answer stood.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from rag.asynchronous import AsyncAssistant
 from rag.errors import Busy, Cancelled, ModelError, RagError
+from rag.llm.line import MOST_WAITING
 from rag.types import Answer, Event, Found, Waits
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from rag.serve.metrics import Metrics
 
 _LOG = logging.getLogger("rag.serve")
+NEAR = 1 + MOST_WAITING
 BEAT_S = 1.0  # how long a client hears nothing at most
 _FIRST_GUESS_S = 3.0  # of one answer, before any was measured
 _NEWEST = 0.3  # weight of the newest answer in the running mean
@@ -41,7 +44,10 @@ class Expected:
 
 
 class _Ticket:
-    """One asker's place."""
+    """One asker's place, taken at `since` (time.monotonic)."""
+
+    def __init__(self) -> None:
+        self.since = time.monotonic()
 
 
 class Desk:
@@ -52,6 +58,7 @@ class Desk:
         settings = assistant.plain.config.serve
         self._most, self._answer_s = 1 + settings.waiting, settings.answer_s
         self._inside: list[_Ticket] = []
+        self._near = asyncio.Semaphore(NEAR)
         self._reading = asyncio.Lock()
         self._mean_s, self._freed = _FIRST_GUESS_S, 0.0
 
@@ -92,7 +99,7 @@ class Desk:
         """Runs as a task of its own, so that its asker can leave at any moment."""
         began = time.monotonic()
         try:
-            async with asyncio.timeout(self._answer_s):
+            async with self._near, asyncio.timeout(self._answer_s):
                 await self._tell(told, *asked)
             now = time.monotonic()
             took_s = now - max(began, self._freed)  # waiting is no part of it
@@ -143,4 +150,6 @@ class Desk:
 
     def _expected(self, ticket: _Ticket) -> Expected:
         before = self._inside.index(ticket) if ticket in self._inside else 0
-        return Expected(before, round((before + 1) * self._mean_s, 1))
+        first = self._inside[0] if self._inside else ticket
+        so_far_s = time.monotonic() - max(first.since, self._freed)  # of the answer that is being written
+        return Expected(before, round(max(0.0, (before + 1) * self._mean_s - so_far_s), 1))

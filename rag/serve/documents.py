@@ -57,7 +57,7 @@ class Shelf:
     async def take(self, files: Sequence[UploadFile], collection: str | None) -> tuple[Upload, asyncio.Task[None]]:
         """Keep the files, and begin; the task ends when they are in the index."""
         folder = self._assistant.plain.folder / "originals"
-        places = [await self._assistant.call(kept, f.file, f.filename or "document", folder) for f in files]
+        places = [await asyncio.to_thread(kept, f.file, f.filename or "document", folder) for f in files]
         upload = Upload(f"{time.time_ns():x}", len(places), time.time())
         self.uploads[upload.id] = upload
         while len(self.uploads) > MOST_REMEMBERED:
@@ -90,7 +90,7 @@ def routes(assistant: AsyncAssistant) -> APIRouter:
 def _uploads(router: APIRouter, shelf: Shelf) -> None:
     @router.post("/documents", summary="Bring documents in", responses={202: {"description": "Taken; see its state."}})
     async def bring(
-        files: Annotated[list[UploadFile], File(description="Text, Markdown, HTML, PDF, Word ...")],
+        files: Annotated[list[UploadFile], File(description="Text, Markdown, HTML, PDF, Word ...", min_length=1)],
         collection: Annotated[Name | None, Form()] = None,
         wait: Wait = True,
     ) -> Response:

@@ -5,6 +5,9 @@ messages are read over: what may be said is decided by the documents, and how by
 (`temperature`, `top_p`, `seed`, `max_tokens` ...) are checked and change nothing: an answer is never sampled, and a
 quote is never cut in two. What would change the shape of the answer (`n` over 1, tools, a response format) is refused.
 
+The model `rag` asks all documents, `rag/NAME` those of the collection NAME; a field `where`, as /v1/answers reads it,
+narrows it further (`extra_body={"where": {...}}` in OpenAI's client).
+
 The text carries numbered notes, `... [1]`, and closes with the list of them. The message carries the same as structure:
 `annotations` in OpenAI's own form, `citations` as everywhere in this house, and the reply all of the answer as `rag`.
 Token counts are not known here, so `usage` is absent.
@@ -20,9 +23,10 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field
 
 from rag.errors import RagError, UsageError
+from rag.serve.answers import Flag, Number, Where, looked
 from rag.serve.desk import Desk, Expected
 from rag.serve.leaving import EventStream, event, unless_gone
 from rag.serve.refuse import body_of, said
@@ -53,27 +57,27 @@ class Message(BaseModel):
         return self.content or ""
 
 
+class Format(BaseModel):
+    """How the answer is written; only as text."""
+
+    type: Literal["text"]
+
+
 class Completion(BaseModel):
     """What clients send. Fields that are not named here are let pass: every client has some of its own."""
 
     model_config = ConfigDict(extra="ignore", allow_inf_nan=False)
 
     messages: Annotated[list[Message], Field(min_length=1, max_length=1000)]
-    model: Annotated[str, Field(max_length=200)] = MODEL
-    stream: bool = False
-    n: Annotated[int, Field(ge=1, le=1)] | None = None
-    max_tokens: Annotated[int, Field(ge=1)] | None = None
-    max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
-    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
+    model: Annotated[str, Field(max_length=300, description="`rag`, or `rag/NAME` for one collection.")] = MODEL
+    stream: Flag | None = False
+    where: Annotated[Where | None, Field(description="Which documents to look in.")] = None
+    n: Annotated[int, Field(ge=1, le=1), Number] | None = None
+    max_tokens: Annotated[int, Field(ge=1), Number] | None = None
+    max_completion_tokens: Annotated[int, Field(ge=1), Number] | None = None
+    temperature: Annotated[float, Field(ge=0, le=2), Number] | None = None
     tools: Annotated[list[Any], Field(max_length=0)] | None = None
-    response_format: dict[str, Any] | None = None
-
-    @field_validator("response_format")
-    @classmethod
-    def _plain(cls, value: dict[str, Any] | None) -> dict[str, Any] | None:
-        if value is not None and value.get("type") != "text":
-            raise ValueError("only {'type': 'text'} can be given")
-        return value
+    response_format: Format | None = None
 
     def asked(self) -> tuple[str, list[tuple[str, str]]]:
         """The question and its history. Raises UsageError if the last message is not the user's."""
@@ -132,26 +136,33 @@ def _structure(notes: Notes, answer: Answer) -> dict[str, Any]:
 def routes(desk: Desk) -> APIRouter:
     """The two routes."""
     router, born = APIRouter(prefix="/v1", tags=["openai"]), int(time.time())
-    model = {"id": MODEL, "object": "model", "created": born, "owned_by": "rag"}
 
-    @router.get("/models", summary="The one model")
+    async def names() -> list[str]:
+        collections = await desk.assistant.call(desk.assistant.plain.collections)
+        return [MODEL, *(f"{MODEL}/{row.name}" for row in collections)]
+
+    def told(name: str) -> dict[str, Any]:
+        return {"id": name, "object": "model", "created": born, "owned_by": "rag"}
+
+    @router.get("/models", summary="The models")
     async def models() -> Response:
-        """`rag`: the documents, the reader, and whichever language model words the answer."""
-        return JSONResponse({"object": "list", "data": [model]})
+        """`rag`: the documents, the reader, and whichever language model words the answer; and `rag/NAME` for each
+        collection."""
+        return JSONResponse({"object": "list", "data": [told(name) for name in await names()]})
 
-    @router.get("/models/{name}", summary="One model")
+    @router.get("/models/{name:path}", summary="One model")
     async def one(name: str) -> Response:
-        """`rag`; any other name is not found."""
-        return JSONResponse(model) if name == MODEL else _unknown()
+        """`rag`, or `rag/NAME` where there is a collection NAME."""
+        return JSONResponse(told(name)) if name in await names() else _unknown()
 
     @router.post("/chat/completions", summary="Chat, as OpenAI's clients do")
     async def completions(body: Completion, request: Request) -> Response:
         """The answer with numbered notes in the text and as structure, whole or as a stream."""
-        if body.model != MODEL:
+        if body.model != MODEL and body.model not in await names():
             return _unknown()
         question, history = body.asked()
-        events = desk.events(question, history)
-        head = {"id": f"chatcmpl-{uuid.uuid4().hex}", "created": int(time.time()), "model": MODEL}
+        events = desk.events(question, history, await looked(desk, _where(body)))
+        head = {"id": f"chatcmpl-{uuid.uuid4().hex}", "created": int(time.time()), "model": body.model}
         if body.stream:
             first = await unless_gone(request, anext(events))
             return EventStream(_chunks(head, first, events))
@@ -162,8 +173,19 @@ def routes(desk: Desk) -> APIRouter:
     return router
 
 
+def _where(body: Completion) -> Where | None:
+    """Where to look: what the model's name and the field say together."""
+    if body.model == MODEL:
+        return body.where
+    where = Where() if body.where is None else body.where
+    if where.collections is not None:
+        raise UsageError("the model names a collection, and so does `where`", "use one of them")
+    return where.model_copy(update={"collections": [body.model.removeprefix(MODEL + "/")]})
+
+
 def _unknown() -> JSONResponse:
-    return JSONResponse(said(404, "model_not_found", "there is no such model here", f"the model is {MODEL!r}"), 404)
+    hint = f"the model is {MODEL!r}, or '{MODEL}/NAME' for a collection"
+    return JSONResponse(said(404, "model_not_found", "there is no such model here", hint), 404)
 
 
 async def _whole(events: AsyncGenerator[Event | Expected, None]) -> tuple[list[Wrote], Answer]:

@@ -16,6 +16,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
+from starlette.routing import compile_path
 
 from rag.errors import (
     Busy,
@@ -122,18 +123,50 @@ def install(app: FastAPI) -> None:
         return Response(status_code=499)  # nobody reads it
 
     @app.exception_handler(RequestValidationError)
-    async def _(_: Request, error: RequestValidationError) -> JSONResponse:
+    async def _(request: Request, error: RequestValidationError) -> JSONResponse:
         found = error.errors()
+        if found[0]["type"] == "json_invalid":
+            at = found[0]["loc"][-1]
+            return JSONResponse(said(400, "json", f"the body is no JSON: see its character {at}", param="body"), 400)
+        if wanted := _unread(request, error):
+            told = f"the body is not of the type that is read here, which is {wanted}"
+            return JSONResponse(said(415, "media_type", told, f"send the header Content-Type: {wanted}"), 415)
         where = [".".join(str(part) for part in e["loc"][1:] if len(str(part)) < 40) or "the body" for e in found]
         told = "; ".join(f"{at}: {e['msg']}" for at, e in zip(where[:MOST_NAMED], found, strict=False))
-        return JSONResponse(said(422, "invalid", told, "GET /openapi.json says what is read", where[0]), 422)
+        return JSONResponse(said(422, "invalid", told, "GET /docs says what is read", where[0]), 422)
 
     @app.exception_handler(HTTPException)
-    async def _(_: Request, error: HTTPException) -> JSONResponse:
+    async def _(request: Request, error: HTTPException) -> JSONResponse:
         phrase = HTTPStatus(error.status_code).phrase
         code = phrase.lower().replace(" ", "_").replace("-", "_")
-        return JSONResponse(said(error.status_code, code, phrase), error.status_code, error.headers)
+        hint = "GET /docs lists the routes" if error.status_code in (404, 405) else ""
+        headers = dict(error.headers or {}) | (_allow(app, request) if error.status_code == 405 else {})
+        return JSONResponse(said(error.status_code, code, phrase, hint), error.status_code, headers)
 
     @app.exception_handler(Exception)
     async def _(_: Request, error: Exception) -> JSONResponse:
         return JSONResponse(said(500, "unexpected", f"something went wrong: {type(error).__name__}"), 500)
+
+
+def _allow(app: FastAPI, request: Request) -> dict[str, str]:
+    """Every method that this address has; the framework names those of one route."""
+    paths = app.openapi()["paths"].items()
+    told = {method.upper() for path, methods in paths if _fits(path, request.url.path) for method in methods}
+    return {"allow": ", ".join(sorted(told))} if told else {}
+
+
+def _fits(path: str, address: str) -> bool:
+    return compile_path(path)[0].match(address) is not None
+
+
+def _unread(request: Request, error: RequestValidationError) -> str:
+    """The media type that a body should have had which nobody tried to read; '' where it had it, or there is none."""
+    if request.headers.get("content-length", "0") == "0" and "transfer-encoding" not in request.headers:
+        return ""
+    given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    places = {tuple(e["loc"]) for e in error.errors()}
+    if ("body", "files") in places:
+        return "" if given == "multipart/form-data" else "multipart/form-data"
+    if ("body",) in places:
+        return "" if given == "application/json" or given.endswith("+json") else "application/json"
+    return ""

@@ -16,7 +16,7 @@ import uvicorn
 
 import rag
 from rag.llm.scripted import ScriptedLLM
-from rag.serve import build
+from rag.serve import build, wire
 from rag.types import Message
 
 TREES = "How many cherry trees will Japan give?"
@@ -99,10 +99,7 @@ def serving(assistant: rag.Assistant, host: str = "127.0.0.1", tokens: Sequence[
     listener = socket.socket()
     listener.bind((host, 0))
     app = build(assistant, host, tokens, "test")
-    config = uvicorn.Config(
-        app, log_level="error", access_log=False, http="h11", ws="none", timeout_graceful_shutdown=1
-    )
-    server = uvicorn.Server(config)
+    server = uvicorn.Server(wire.config(app, assistant.config.serve.body_s))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     end = time.monotonic() + 30

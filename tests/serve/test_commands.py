@@ -91,8 +91,9 @@ def test_the_server_asks_for_its_token_notes_no_text_and_ends_when_it_is_told_to
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=30)
     assert process.returncode in (0, 130, -signal.SIGINT)
-    noted = [json.loads(line)["told"] for line in said.splitlines() if line.startswith("{")]
+    noted = [json.loads(line) for line in said.splitlines()]  # each line of it, and each request once
     assert [n["status"] for n in noted] == [200, 401, 200, 200]
+    assert all(n["level"] == "info" and n["time"].endswith("Z") for n in noted)
     assert "cherry" not in said and "Traceback" not in said and "one" not in said.replace('"none"', "")
 
 

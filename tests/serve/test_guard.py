@@ -65,10 +65,32 @@ def test_a_refusal_does_not_repeat_what_was_sent(server: Running) -> None:
     assert reply.status_code == 422 and secret not in reply.text
 
 
-def test_a_body_without_a_content_type_is_refused_in_words(server: Running) -> None:
-    reply = server.http.post("/v1/answers", content=json.dumps({"question": TREES}))
-    assert reply.status_code in (415, 422)
-    refused(reply, reply.status_code)
+@pytest.mark.parametrize("kind", [None, "application/x-www-form-urlencoded", "text/plain", "multipart/form-data", "x"])
+def test_a_body_of_no_or_another_content_type_is_refused_with_the_header_that_mends_it(
+    server: Running, kind: str | None
+) -> None:
+    headers = {} if kind is None else {"content-type": kind}
+    for path in ("/v1/answers", "/v1/search", "/v1/receipts", "/v1/chat/completions"):
+        reply = server.http.post(path, content=json.dumps({"question": TREES}), headers=headers)
+        assert refused(reply, 415, "media_type")["hint"] == "send the header Content-Type: application/json"
+    reply = server.http.post("/v1/documents", json={"files": ["a"]})
+    assert "multipart/form-data" in refused(reply, 415, "media_type")["hint"]
+    assert refused(server.http.post("/v1/answers"), 422, "invalid")["param"] == "the body"  # nothing at all
+
+
+def test_a_method_that_an_address_does_not_have_is_refused_with_those_that_it_has(server: Running) -> None:
+    for method, path, has in (
+        ("PUT", "/v1/search", "GET, POST"), ("GET", "/v1/answers", "POST"),
+        ("POST", "/v1/documents/x", "DELETE, GET"), ("DELETE", "/v1/models/rag/default", "GET"),
+    ):  # fmt: skip
+        reply = server.http.request(method, path)
+        refused(reply, 405, "method_not_allowed")
+        assert reply.headers["allow"] == has
+
+
+def test_json_that_breaks_off_is_said_to_be_no_json(server: Running) -> None:
+    reply = server.http.post("/v1/answers", content=b'{"question": ', headers={"content-type": "application/json"})
+    assert "character 13" in refused(reply, 400, "json")["message"]
 
 
 @pytest.mark.parametrize("k", [0, -1, 101, 1e9, "x", None, 1.5])
@@ -107,7 +129,7 @@ def test_a_request_of_another_site_is_refused_and_nobody_else_may_read(server: R
         assert not [name for name in reply.headers if name.startswith("access-control-")]
 
 
-@pytest.mark.parametrize("path", ["/", "/v1", "/nothing", "/v1/documents/nothing", "/v1/documents/../../etc/passwd",
+@pytest.mark.parametrize("path", ["/v1", "/nothing", "/v1/documents/nothing", "/v1/documents/../../etc/passwd",
                                   "/v1/documents/%2e%2e%2fetc%2fpasswd/text", "/v1/documents/%00", "/v1/models/gpt",
                                   "/v1/collections/nothing", "/redoc"])  # fmt: skip
 def test_what_is_not_there_is_not_found(server: Running, path: str) -> None:
@@ -163,6 +185,31 @@ def test_a_slow_body_is_given_up_and_keeps_nobody(opened: Callable[..., rag.Assi
         for thread in slow:
             thread.join(10)
         assert [s.split(b" ")[1] for s in said] == [b"408"] * 20
+
+
+@pytest.mark.parametrize(
+    "drops",
+    [[b"GET /health HT"] + [b"T"] * 40, [b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", b"GET /he"] + [b"a"] * 40],
+    ids=["the first of its connection", "a later one"],
+)
+def test_a_head_that_comes_drop_by_drop_is_given_up(opened: Callable[..., rag.Assistant], drops: list[bytes]) -> None:
+    with serving(opened(serve_body_s=0.5)) as server:
+        host, port = server.url.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port)), timeout=60) as line:
+            hung_up = False
+            for drop in drops:  # each keeps the line warm, and the head is never whole
+                try:
+                    line.sendall(drop)
+                except OSError:
+                    hung_up = True
+                    break
+                time.sleep(0.1)
+            with contextlib.suppress(ConnectionError):
+                while line.recv(65_536):  # times out if nobody ever hangs up
+                    pass
+                hung_up = True
+        assert hung_up or drop == drops[-1]
+        assert server.http.get("/health").status_code == 200
 
 
 @pytest.fixture(scope="module")

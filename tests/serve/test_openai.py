@@ -18,6 +18,7 @@ def worded(opened: Callable[..., rag.Assistant]) -> Iterator[Running]:
     assistant, llm = opened(read_model="overlap"), Held()
     llm.go.set()
     with_model(assistant, llm)
+    assistant.add_text("The harbour of Elm was opened in 1687.", title="Elm", uri="mem:elm", collection="sea stories/2")
     with serving(assistant, tokens=["s3cret"]) as running:
         yield running
 
@@ -72,14 +73,47 @@ def test_the_asynchronous_client_works_too(worded: Running) -> None:
     assert SAYS in (asyncio.run(one()) or "")
 
 
-def test_there_is_one_model_and_its_name_is_rag(client: openai.OpenAI) -> None:
-    assert [model.id for model in client.models.list()] == ["rag"]
-    assert client.models.retrieve("rag").owned_by == "rag"
-    with pytest.raises(openai.NotFoundError):
-        client.models.retrieve("gpt-4o")
-    with pytest.raises(openai.NotFoundError) as refused:
-        client.chat.completions.create(model="gpt-4o", messages=asked())
-    assert refused.value.code == "model_not_found"
+def test_the_models_are_rag_and_one_for_each_collection(client: openai.OpenAI) -> None:
+    assert [model.id for model in client.models.list()] == ["rag", "rag/default", "rag/sea stories/2"]
+    for name in ("rag", "rag/default", "rag/sea stories/2"):
+        assert (client.models.retrieve(name).id, client.models.retrieve(name).owned_by) == (name, "rag")
+    for name in ("gpt-4o", "rag/", "rag/nothing", "rag/default/x"):
+        with pytest.raises(openai.NotFoundError):
+            client.models.retrieve(name)
+        with pytest.raises(openai.NotFoundError) as refused:
+            client.chat.completions.create(model=name, messages=asked())
+        assert refused.value.code == "model_not_found"
+
+
+def test_the_name_of_the_model_chooses_the_collection(worded: Running, client: openai.OpenAI) -> None:
+    sea = worded.assistant.sources()[[r.collection for r in worded.assistant.sources()].index("sea stories/2")].source
+    for model, question, ids in (
+        ("rag/sea stories/2", "When was the harbour of Elm opened?", {sea.id}),
+        ("rag/sea stories/2", TREES, {sea.id}),
+        (
+            "rag/default",
+            "When was the harbour of Elm opened?",
+            {r.source.id for r in worded.assistant.sources()} - {sea.id},
+        ),
+    ):
+        for stream in (False, True):
+            told = client.chat.completions.create(model=model, messages=asked(question), stream=stream)
+            whole = told if not stream else list(told)[-1]
+            assert whole.model == model
+            found = {e["hit"]["passage"]["source"]["id"] for e in whole.model_extra["rag"]["evidence"]}
+            assert found and found <= ids
+
+
+def test_a_field_beside_the_messages_says_where_to_look(worded: Running, client: openai.OpenAI) -> None:
+    first = worded.assistant.sources()[0].source.id
+    told = client.chat.completions.create(
+        model="rag", messages=asked("Japan"), extra_body={"where": {"sources": [first]}}
+    )
+    assert {e["hit"]["passage"]["source"]["id"] for e in told.model_extra["rag"]["evidence"]} == {first}
+    for model, where in (("rag", {"collections": ["nothing"]}), ("rag/default", {"collections": ["default"]})):
+        with pytest.raises(openai.UnprocessableEntityError) as refused:
+            client.chat.completions.create(model=model, messages=asked(), extra_body={"where": where})
+        assert refused.value.code == "usage_error"
 
 
 def test_the_messages_before_are_the_history(client: openai.OpenAI) -> None:
@@ -99,8 +133,8 @@ def test_content_in_parts_is_read_and_pictures_are_refused(client: openai.OpenAI
 
 @pytest.mark.parametrize(
     "how",
-    [{"max_tokens": None}, {"max_tokens": 10**9}, {"temperature": 0.7}, {"n": 1}, {"seed": 3}, {"stop": ["x"]},
-     {"user": "me"}, {"response_format": {"type": "text"}}],
+    [{"max_tokens": None}, {"max_tokens": 10**9}, {"max_tokens": 1e9}, {"temperature": 0.7}, {"n": 1}, {"seed": 3},
+     {"stop": ["x"]}, {"user": "me"}, {"response_format": {"type": "text"}}],
     ids=str,
 )  # fmt: skip
 def test_settings_of_sampling_change_nothing(client: openai.OpenAI, how: dict[str, Any]) -> None:
@@ -109,7 +143,8 @@ def test_settings_of_sampling_change_nothing(client: openai.OpenAI, how: dict[st
 
 @pytest.mark.parametrize(
     "how",
-    [{"max_tokens": 0}, {"max_tokens": -1}, {"n": 2}, {"temperature": 3}, {"messages": []},
+    [{"max_tokens": 0}, {"max_tokens": -1}, {"max_tokens": "9"}, {"max_tokens": 1.5}, {"max_tokens": True}, {"n": 2},
+     {"max_completion_tokens": 0}, {"temperature": 3}, {"temperature": "1"}, {"stream": "no"}, {"messages": []},
      {"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]},
      {"messages": [{"role": "tool", "content": "a", "tool_call_id": "x"}]},
      {"messages": [{"role": "user", "content": "  "}]}, {"response_format": {"type": "json_object"}},

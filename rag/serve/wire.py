@@ -1,0 +1,72 @@
+"""The wire below the routes: how uvicorn is set up, how long a client may take to say what it wants, what is noted.
+
+uvicorn waits for ever for the end of a request's head; a thousand clients that send a byte a minute would keep
+everybody out. Here a head has as long as a body (`serve.body_s`), the first of its connection or a later one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import time
+from functools import partial
+from typing import Any
+
+import h11
+import uvicorn
+from fastapi import FastAPI
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+MOST_CONNECTIONS = 1000
+
+
+def config(app: FastAPI, head_s: float) -> uvicorn.Config:
+    """How `app` is served. `head_s`: seconds in which a request's head must arrive."""
+    return uvicorn.Config(
+        app, log_level="error", access_log=False, timeout_graceful_shutdown=1, server_header=False,
+        limit_concurrency=MOST_CONNECTIONS, http=partial(Patient, head_s=head_s), ws="none",  # type: ignore[arg-type]
+    )  # fmt: skip
+
+
+class Patient(H11Protocol):
+    """One connection; closed when the head of a request takes more than `head_s` seconds to arrive."""
+
+    def __init__(self, *args: Any, head_s: float, **how: Any) -> None:
+        super().__init__(*args, **how)
+        self._head_s = head_s
+        self._until: float | None = None  # while a head is awaited that has begun
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """A client came: it is here to ask."""
+        super().connection_made(transport)
+        self._watch()
+
+    def data_received(self, data: bytes) -> None:
+        """Some bytes: of a head, or of a body, which the guard times."""
+        super().data_received(data)
+        self._watch()
+
+    def _watch(self) -> None:
+        if self.conn.their_state is not h11.IDLE:
+            self._until = None
+        elif self.timeout_keep_alive_task is None and not self.transport.is_closing():
+            now = self.loop.time()
+            self._until = now + self._head_s if self._until is None else self._until
+            left_s = max(0.0, self._until - now)
+            self.timeout_keep_alive_task = self.loop.call_later(left_s, self.timeout_keep_alive_handler)
+
+
+class Lines(logging.Formatter):
+    """A note as one line of JSON: time, level, and what was noted, which is JSON already or a sentence."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line.
+
+        >>> Lines().format(logging.LogRecord("rag", logging.INFO, "", 0, '{"status": 200}', (), None))[-31:]
+        '"level": "info", "status": 200}'
+        """
+        said = record.getMessage()
+        told = json.loads(said) if said.startswith("{") else {"message": said}
+        at = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{int(record.msecs):03d}Z"
+        return json.dumps({"time": at, "level": record.levelname.lower(), **told}, ensure_ascii=False)
