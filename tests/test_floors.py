@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 FLOORS = (
     ("types", "filters", "errors"),
-    ("clock", "config", "text", "files", "web", "plain"),
+    ("clock", "config", "text", "files", "web", "plain", "runtime"),
     (
         "load",
         "split",
@@ -52,9 +52,9 @@ MAY_ALSO = {
 }
 ADDRESS = {
     "sentence_transformers": {"embed"},
-    "onnxruntime": {"embed", "read"},
+    "onnxruntime": {"embed", "runtime"},
     "tokenizers": {"embed", "read"},
-    "onnx": {"embed"},
+    "onnx": {"embed", "runtime"},
     "safetensors": {"embed"},
     "torch": {"embed"},
     "faiss": {"vectors"},

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Vectors = NDArray[np.float32]
-FORM = "int8-1"
+FORM = "int8-2"
 """Of the exported file: a new name whenever `export.py` would give other vectors for the same weights."""
 
 

@@ -18,6 +18,7 @@ import numpy as np
 
 from rag.embed import FORM, Vectors
 from rag.errors import TextTooLong
+from rag.runtime import session
 
 
 class OnnxEmbedder:
@@ -34,13 +35,9 @@ class OnnxEmbedder:
         threads: int = 0,
         prompts: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
-        import onnxruntime
         from tokenizers import Tokenizer
 
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        options.log_severity_level = 3
-        self._session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
+        self._session = session(model.read_bytes())
         self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()

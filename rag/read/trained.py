@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from rag.errors import ModelDamaged, ModelMissing
 from rag.read import Reading
+from rag.runtime import session
 from rag.text import sentences
 from rag.types import Span
 
@@ -77,13 +78,9 @@ class TrainedReader:
 
     def __init__(self, folder: Path, tokenizer: Path, threads: int = 2) -> None:
         card, model = _checked(folder)
-        import onnxruntime
         from tokenizers import Tokenizer
 
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1  # windows run side by side instead: nobody waits at a barrier
-        options.log_severity_level = 3
-        self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        self._session = session(model)
         self._tokenizer = Tokenizer.from_file(str(tokenizer))
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
