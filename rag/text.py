@@ -19,6 +19,7 @@ _CJK = r"\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af"
 _BLANK = re.compile(r"\n[ \t\r\f\v]*\n\s*")
 _STOP = re.compile(r"[.!?…]+[\"'”’)\]»]*(?=\s)|[。！？｡]+[”」』）\"']*|\n")
 _WRAP_WIDTH = 120  # lines longer than this are paragraphs, not wrapped text
+_HEADING = re.compile(r"#{1,6} ")
 _LIST_ITEM = re.compile(r"\s*(?:[-*•]|\d{1,3}[.)]|#{1,6}|\|)\s")
 
 # Stand before a full stop that ends no sentence.
@@ -99,7 +100,7 @@ def _is_abbreviation(text: str, dot: int, floor: int, following: str) -> bool:
     if re.fullmatch(r"(?:[^\W\d_]\.)*[^\W\d_]", token) and token[-1].isupper():  # 'J', 'U.S'
         return first not in _STARTERS
     line_start = max(text.rfind("\n", 0, dot), floor - 1) + 1
-    return bool(re.fullmatch(r"\s*\d{1,3}", text[line_start:dot]))  # '3. ' opens a list item
+    return bool(re.fullmatch(r"\s*(?:#{1,6}\s+)?\d{1,3}", text[line_start:dot]))  # '3. ', '## 3. ' open an item
 
 
 def _is_wrap(text: str, newline: int, block: Span, width: int) -> bool:
@@ -108,7 +109,7 @@ def _is_wrap(text: str, newline: int, block: Span, width: int) -> bool:
         return False
     line_start = text.rfind("\n", block.start, newline) + 1 or block.start
     following = text[newline + 1 : newline + 1 + _WRAP_WIDTH]
-    if _LIST_ITEM.match(following) or not following.strip():
+    if _LIST_ITEM.match(following) or not following.strip() or _HEADING.match(text, line_start):
         return False
     next_word = following.split(maxsplit=1)[0]
     return newline - line_start + 1 + len(next_word) > width or following.lstrip()[:1].islower()

@@ -3,38 +3,86 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import replace
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import zip_longest
 
+from rag import cells
 from rag.read import Reading
 from rag.text import terms
 from rag.types import Evidence, Hit, Span
 
 _MOST = 20
+RIVALS = 4  # sentences among which what speaks against one may decide
+_GAP = "\n\n"
+_SAYS_NOTHING = re.compile(r"\A[\W_]*\Z|^\|(?:\s*:?-+:?\s*\|)+", re.M)  # marks alone, the head of a table
 _NEAR = 3.0  # log-odds below the best short answer up to which another one is marked too
 _SAME = 0.85  # share of common terms from which two sentences say the same
 
 
-def ranked(hits: Sequence[Hit], readings: Sequence[Reading]) -> list[Evidence]:
+def read_as(hit: Hit) -> str:
+    """What the reader sees of a hit: the heading, as a paragraph of its own, so that no sentence begins in it and ends
+    in the passage, then the passage."""
+    return hit.passage.heading + _GAP * bool(hit.passage.heading) + hit.passage.text
+
+
+def ranked(
+    hits: Sequence[Hit],
+    readings: Sequence[Reading],
+    question: str = "",
+    held_against: Callable[[Evidence], float] = lambda _: 0.0,
+) -> list[Evidence]:
     """Every sentence of the hits as evidence, best first, each thing said once; support is the reader's logit through
     the logistic, so in [0, 1]. A short answer is marked in the first one, and in others where the reader thinks nearly
-    as much of it as of the best."""
+    as much of it as of the best; in the row of a table, the cell whose column `question` names. `held_against`: the
+    log-odds that the first few lose for what speaks against them, in their support too."""
+    found = [one for hit, reading in zip(hits, readings, strict=True) for one in _weighed(hit, reading, question)]
+    found.sort(key=lambda one: -one.score)  # stable: of equals, what retrieval put first
+    first = sorted((one.less(held_against(one.evidence)) for one in found[:RIVALS]), key=lambda one: -one.score)
     best = max((a[1] for r in readings for a in r.answers if a is not None), default=0.0)
-    found: list[tuple[float, int, Evidence, Span | None]] = []
-    for hit, reading in zip(hits, readings, strict=True):
-        shift = hit.passage.span.start - (len(hit.passage.heading) + 1 if hit.passage.heading else 0)
-        for (span, score), answer in zip_longest(reading.sentences, reading.answers):
-            if span.start + shift < hit.passage.span.start:
-                continue  # the heading is read, but it is no part of the passage
-            support = 1 / (1 + math.exp(-max(-30.0, min(30.0, score))))
-            inside = answer[0].shift(shift) if answer is not None else None
-            sure = answer is not None and answer[1] >= best - _NEAR
-            evidence = Evidence(hit, span.shift(shift), support, inside if sure else None)
-            found.append((-score, len(found), evidence, inside))
-    ordered = sorted(found, key=lambda item: item[:2])
-    first = [replace(evidence, answer=inside) for _, _, evidence, inside in ordered[:1]]
-    return _distinct(first + [evidence for _, _, evidence, _ in ordered[1:]])
+    marked = [
+        replace(one.evidence, answer=one.answer if n == 0 or one.sure >= best - _NEAR else None)
+        for n, one in enumerate([*first, *found[RIVALS:]])
+    ]
+    return _distinct(marked)
+
+
+@dataclass(frozen=True, slots=True)
+class _Weighed:
+    """A sentence with its joint score, its short answer, and how sure the reader is of that (log-odds)."""
+
+    evidence: Evidence
+    score: float
+    answer: Span | None
+    sure: float
+
+    def less(self, cost: float) -> _Weighed:
+        """The same with a lower score."""
+        score = self.score - cost
+        return replace(self, score=score, evidence=replace(self.evidence, support=_chance(score)))
+
+
+def _weighed(hit: Hit, reading: Reading, question: str) -> Iterator[_Weighed]:
+    """The sentences of one hit. The heading is read, but it is no evidence, neither before the passage nor in it."""
+    ahead = len(read_as(hit)) - len(hit.passage.text)
+    shift, titles = hit.passage.span.start - ahead, set(hit.passage.heading.split(" > "))
+    for (span, score), answer in zip_longest(reading.sentences, reading.answers):
+        if span.start < ahead:
+            continue
+        evidence = Evidence(hit, span.shift(shift), _chance(score))
+        if evidence.text.lstrip("# ") in titles or _SAYS_NOTHING.search(evidence.text):
+            continue
+        inside, sure = (answer[0].shift(shift), answer[1]) if answer is not None else (None, -math.inf)
+        cell = cells.asked(question, evidence.text, hit.passage.heading)
+        if cell is not None:
+            inside, sure = cell.shift(evidence.span.start), math.inf
+        yield _Weighed(evidence, score, inside, sure)
+
+
+def _chance(score: float) -> float:
+    """The logistic of the log-odds."""
+    return 1 / (1 + math.exp(-max(-30.0, min(30.0, score))))
 
 
 def _distinct(evidence: Sequence[Evidence]) -> list[Evidence]:

@@ -13,6 +13,7 @@ import rag
 from rag.answer import Rooms, stream
 from rag.errors import Cancelled, ModelDied, QuestionError
 from rag.read import Reading
+from rag.text import sentences
 from rag.types import (
     Answer,
     Document,
@@ -29,7 +30,7 @@ from rag.types import (
     Verdict,
     Wrote,
 )
-from rag.weigh import ranked
+from rag.weigh import ranked, read_as
 
 TREES = "How many cherry blossom trees will Japan donate to the United States?"
 
@@ -298,14 +299,50 @@ def hit(text: str, heading: str = "") -> Hit:
     return Hit(Passage(Source.at("mem:a", "A"), Span(100, 100 + len(text)), text, heading), 1.0)
 
 
+def read(some: Hit, *scores: float) -> Reading:
+    """What a reader might say of the sentences that it finds in the hit: each with its last word as short answer."""
+    text = read_as(some)
+    spans = sentences(text)
+    lasts = [
+        Span(s.start + s.of(text).rstrip(".").rfind(" ") + 1, s.start + len(s.of(text).rstrip("."))) for s in spans
+    ]
+    answers = tuple(zip(lasts, scores, strict=True))
+    return Reading(0.0, tuple(zip(spans, scores, strict=True)), None, max(scores), 0.0, answers)
+
+
 def test_evidence_lies_where_the_sentence_lies_with_the_heading_read_but_left_out() -> None:
     some = hit("One. Two three.", heading="Head")
-    scored = ((Span(0, 4), 9.0), (Span(5, 9), 1.0), (Span(10, 20), 2.0))
-    reading = Reading(0.0, scored, Span(14, 19), 3.0, 0.0, (None, None, (Span(14, 19), 3.0)))
-    first, second = ranked([some], [reading])
+    first, second = ranked([some], [read(some, 9.0, 1.0, 2.0)])
     assert (first.text, second.text) == ("Two three.", "One.")
     assert first.answer == Span(109, 114)
     assert Document(some.passage.source, " " * 100 + some.passage.text).text[109:114] == "three"
+
+
+def test_a_heading_longer_than_its_passage_takes_no_sentence_with_it() -> None:
+    """As two lines of one paragraph, the first would look wrapped, and the sentence would begin in the heading."""
+    some = hit("E4: it expired.", heading="A manual > The water filter > Error codes of the filter")
+    assert [e.text for e in ranked([some], [read(some, 0.0, 1.0)])] == ["E4: it expired."]
+
+
+def test_a_heading_inside_the_passage_and_the_head_of_a_table_are_no_evidence() -> None:
+    some = hit("## 2. Leave\n\nEveryone rests.\n\n| A | B |\n|---|---|\n\n---", heading="Handbook > 2. Leave")
+    scores = [float(n) for n in range(len(sentences(read_as(some))))]  # whatever is no evidence scores higher
+    assert [e.text for e in ranked([some], [read(some, *reversed(scores))])] == ["Everyone rests."]
+
+
+def test_in_the_row_of_a_table_the_column_that_is_asked_for_holds_the_answer() -> None:
+    some = hit("| Phone | 3 years | 700 EUR |", heading="Equipment > Device | Cycle | Budget")
+    (row,) = ranked([some], [read(some, 0.0, 1.0)], "What is the budget for a phone?")
+    assert row.answer is not None and row.answer.shift(-row.span.start).of(row.text) == "700 EUR"
+
+
+def test_what_speaks_against_a_sentence_puts_a_near_one_before_it() -> None:
+    some = hit("One is low. Two is high.")
+    reading = read(some, 1.5, 1.0)
+    assert [e.text for e in ranked([some], [reading])] == ["One is low.", "Two is high."]
+    held = ranked([some], [reading], held_against=lambda e: float("One" in e.text))
+    assert [e.text for e in held] == ["Two is high.", "One is low."]
+    assert held[0].answer is not None
 
 
 def test_a_sentence_that_stands_twice_is_evidence_once() -> None:

@@ -29,6 +29,7 @@ FLOORS = (
         "standing",
         "tree",
         "suggest",
+        "cells",
     ),
     ("models", "index", "conversation", "receipt"),
     ("retrieve", "add", "spread", "watch", "gate", "lack", "weigh", "compare", "answer"),

@@ -29,6 +29,7 @@ MISMATCHES = [
         Lack("replaced", "encourage", "thwart"),
     ),
     ("How many firms were listed in April?", "In August 374 firms were listed.", Lack("month", "April", "August")),
+    ("What does error E4 mean?", "E1: low pressure.", Lack("code", "E4", "E1")),
     ("What can a pharmacist not monitor?", "A pharmacist monitors all allergies.", Lack("denial", "not")),
     ("How many trees came in 1912?", "The trees came from Japan in 1912.", Lack("how many", "how many")),
 ]
@@ -46,6 +47,7 @@ def test_a_question_that_differs_from_its_sentence_in_one_thing_is_seen_through(
     [
         ("What did U.S. exports to Japan total in 2024?", EXPORTS),
         ("How much did America export to Japan?", EXPORTS),
+        ("What does error E4 mean?", "E4: cartridge expired, E1: low pressure."),
         ("Who bought the mill from Dell?", "Dell sold the mill to Herbalife."),
         ("Who approached the evil spirts?", "He could not approach the evil spirits himself."),
         ("How many trees were given?", "Two hundred and fifty trees were given."),

@@ -21,6 +21,7 @@ HARD = [
     ("He said “Go.” Then he went.", ["He said “Go.”", "Then he went."]),
     ("Version 3.11.7 is out. Get it.", ["Version 3.11.7 is out.", "Get it."]),
     ("1. First item\n2. Second item", ["1. First item", "2. Second item"]),
+    ("## 2. Leave\nEveryone has some.", ["## 2. Leave", "Everyone has some."]),
     ("See fig. 3 and p. 12. Done.", ["See fig. 3 and p. 12.", "Done."]),
     ("Is it no. 5? No. It is 6.", ["Is it no. 5?", "No.", "It is 6."]),
     ("彼は行った。そして帰った。", ["彼は行った。", "そして帰った。"]),

@@ -57,7 +57,7 @@ _UNNAMED = ("denial", "how many")  # what is missing is no word of the question
 
 def _mismatch(lack: Lack) -> str:
     """One sentence on where the question and the nearest sentence do not meet."""
-    if lack.rule in ("number", "month") and lack.instead:
+    if lack.rule in ("number", "month", "code") and lack.instead:
         return f"The nearest sentence speaks of {lack.instead}, not of {lack.words}."
     if lack.rule == "how many":
         return "The nearest sentence gives no number."

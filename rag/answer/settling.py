@@ -5,13 +5,13 @@ What is settled here is said in the house's own few words, each backed by quotes
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from rag.answer.items import items
 from rag.answer.page import Notes, Page, Rooms, citation_of
 from rag.answer.polarity import settled
+from rag.answer.weighing import log_odds
 from rag.compare import agreeing, conflicting, voices
 from rag.text import terms
 from rag.types import Citation, Evidence, Kind, Origin, Outcome, Side, Verdict, Wrote
@@ -82,6 +82,5 @@ def _short(e: Evidence) -> str:
 
 def _sure(rooms: Rooms, notes: Notes, e: Evidence) -> bool:
     """True if the sentence would be an answer by itself."""
-    support = min(max(e.support, 1e-9), 1 - 1e-9)
-    alone = rooms.gate.confidence({**notes.signals, "sentence": math.log(support / (1 - support))})
+    alone = rooms.gate.confidence({**notes.signals, "sentence": log_odds(e.support)})
     return rooms.gate.outcome(alone, rooms.config.answer.strictness) is Outcome.ANSWERED

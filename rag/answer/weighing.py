@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rag.answer.page import Notes, Rooms, nowhere
 from rag.gate import signals
-from rag.lack import Lack, against
+from rag.lack import Lack, against, cost
 from rag.text import terms
 from rag.types import Evidence, Hit, Outcome
-from rag.weigh import ranked
+from rag.weigh import ranked, read_as
 
 _ALSO = 0.5  # share of the best one's support from which a further sentence is quoted beside it
 
@@ -28,14 +29,20 @@ def weighed(rooms: Rooms, question: str, notes: Notes, hits: Sequence[Hit]) -> W
     """What the hits hold. An answer that the question itself speaks against is none, unless it is asked leniently."""
     if not hits:
         return Weighed((), Outcome.NOTHING)
-    texts = [f"{h.passage.heading}\n{h.passage.text}" if h.passage.heading else h.passage.text for h in hits]
+    texts = [read_as(h) for h in hits]
     readings = rooms.reader.read(notes.query, texts)
-    evidence = tuple(ranked(hits, readings)[: rooms.config.answer.sentences])
+    absent = nowhere(rooms)
+    best = ranked(hits, readings, notes.query, lambda e: cost(against(question, e, absent)))
+    evidence = tuple(best[: rooms.config.answer.sentences])
     if not evidence:
         return Weighed((), Outcome.NOTHING)
-    lacks = tuple(against(question, evidence[0], nowhere(rooms)))
+    lacks = tuple(against(question, evidence[0], absent))
     weights = rooms.weigh(list(dict.fromkeys(terms(notes.query))))
-    notes.signals = {**signals(notes.query, readings, texts, weights), "lack": float(bool(lacks))}
+    notes.signals = {
+        **signals(notes.query, readings, texts, weights),
+        "sentence": log_odds(evidence[0].support),
+        "lack": float(bool(lacks)),
+    }
     notes.confidence = rooms.gate.confidence(notes.signals)
     if notes.query != question:
         # what it leans on was answered before: a follow-up needs a passage that also speaks of what is new in it
@@ -45,6 +52,12 @@ def weighed(rooms: Rooms, question: str, notes: Notes, hits: Sequence[Hit]) -> W
     if lacks and outcome is Outcome.ANSWERED and strictness != "lenient":
         outcome = Outcome.CLOSEST
     return Weighed(evidence, outcome, lacks)
+
+
+def log_odds(support: float) -> float:
+    """The reader's logit again, of a support in [0, 1]."""
+    held = min(max(support, 1e-9), 1 - 1e-9)
+    return math.log(held / (1 - held))
 
 
 def _share(wanted: Sequence[str], text: str) -> float:

@@ -34,10 +34,11 @@ from rag.answer.page import nowhere
 from rag.evals.asking import indexed
 from rag.evals.datasets import Question, load
 from rag.evals.scoring import auroc, holds, upper_bound, wrong_at
-from rag.lack import against
+from rag.lack import against, cost
 from rag.models import Models
 from rag.read.joint import SIGNALS, JointReader, Part
 from rag.types import Evidence, Hit, Span
+from rag.weigh import RIVALS
 
 THRESHOLDS = {"strict": 0.5, "balanced": 0.3, "lenient": 0.12}
 CLOSEST = 0.05
@@ -51,8 +52,9 @@ GATE = ("sentence", "lack")
 @dataclass(frozen=True, slots=True)
 class Asked:
     """One asked question: its half of the documents, its kind, and float64 arrays, the last column 1 where a gold
-    answer is held: candidate `sentences` (n, signals + 2), the last column but one 1 where the question speaks against
-    the sentence, and `texts` (n, heads + 1) with the best evidence of a text, all its spans together, its relevance."""
+    answer is held: candidate `sentences` (n, signals + 2), the last column but one what the question holds against the
+    sentence (rag/lack.py), and `texts` (n, heads + 1) with the best evidence of a text, all its spans together, its
+    relevance."""
 
     half: int
     kind: str
@@ -77,11 +79,13 @@ class Learnt:
 
 
 def _seen(asked: Asked, reading: Array) -> tuple[int, Array]:
-    """Which sentence is the best, and what the gate sees of it: its joint score, and 1 where something speaks against
-    it."""
+    """Which sentence is the best, as the answer chooses it (rag/weigh.py), and what the gate sees of it: its joint
+    score less that cost, and 1 where something speaks against it."""
     joint = asked.sentences[:, : len(SIGNALS)] @ reading[:-1] + reading[-1]
-    top = int(joint.argmax())
-    return top, np.array([joint[top], asked.sentences[top, len(SIGNALS)]])
+    cost = asked.sentences[:, len(SIGNALS)]
+    first = np.argsort(-joint, kind="stable")[:RIVALS]
+    top = int(first[(joint - cost)[first].argmax()])
+    return top, np.array([joint[top] - cost[top], float(cost[top] > 0)])
 
 
 def ask_all(path: Path, off_topic: Path, most: int, seed: int) -> list[Asked]:
@@ -113,11 +117,11 @@ def _arrays(assistant: rag.Assistant, question: Question, golds: Sequence[str]) 
     readings, parts = reader.parts(question.text, texts)
     absent = nowhere(assistant._rooms)
 
-    def lack(hit: Hit, span: Span) -> bool:
-        return bool(against(question.text, Evidence(hit, span.shift(hit.passage.span.start), 0.0), absent))
+    def held_against(hit: Hit, span: Span) -> float:
+        return cost(against(question.text, Evidence(hit, span.shift(hit.passage.span.start), 0.0), absent))
 
     sentences = [
-        (*p.signals(), lack(hit, span), bool(golds) and holds(span.of(hit.passage.text), golds))
+        (*p.signals(), held_against(hit, span), bool(golds) and holds(span.of(hit.passage.text), golds))
         for hit, reading, own in zip(hits, readings, parts, strict=True)
         for (span, _), p in zip(reading.sentences, own, strict=True)
         if p.overlap is not None
