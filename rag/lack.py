@@ -182,13 +182,14 @@ _DENYING = re.compile(
 
 
 def _no_number(pair: Pair) -> Iterator[Lack]:
-    """'How many' where the sentence has no number but years and those of the question."""
+    """'How many' where the sentence has no number but years, those of the question, and those in names ('F-35')."""
     if re.search(r"\bhow many\b", pair.asked.text, re.I) and not _SOME.search(pair.said.text):
-        known = {n.value for n in pair.asked.numbers}
-        if all(n.value in known or _is_year(n.text) for n in pair.said.numbers):
+        known, named = {n.value for n in pair.asked.numbers}, set(_IN_NAME.findall(pair.said.text))
+        if all(n.value in known or n.text in named or _is_year(n.text) for n in pair.said.numbers):
             yield Lack("how many", "how many")
 
 
+_IN_NAME = re.compile(r"[A-Za-z]-?(\d+)")
 _SOME = re.compile(r"\b(?:none|no|both|several|many|few|pair|couple|all|half|single|dozens?|most)\b", re.I)
 
 
