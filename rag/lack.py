@@ -189,7 +189,7 @@ def _no_number(pair: Pair) -> Iterator[Lack]:
             yield Lack("how many", "how many")
 
 
-_IN_NAME = re.compile(r"[A-Za-z]-?(\d+)")
+_IN_NAME = re.compile(r"[A-Za-z]-?(\d+\w*)")
 _SOME = re.compile(r"\b(?:none|no|both|several|many|few|pair|couple|all|half|single|dozens?|most)\b", re.I)
 
 
