@@ -155,7 +155,7 @@ class CellIndex:
 
     def _nominated(self, query: Vectors, k: int, chosen: Any, count: int) -> Ids:
         """The ids to be compared exactly; all of the `count` there are if k is as many."""
-        if not count:
+        if not count or not len(self):
             return np.empty(0, np.int64)
         wanted = min(max(2 * k + OVER, FEW if count <= FEW else 0), count)
         cost = PASSED + (1 - PASSED) * count / len(self)  # of a row, on average

@@ -209,6 +209,7 @@ def test_an_index_holds_what_was_added_and_nothing_else(kind: Any) -> None:
 
 def test_an_empty_index_finds_nothing_and_no_query_asks_nothing(kind: Any) -> None:
     assert kind(DIM).search(np.ones((2, DIM), np.float32), 5)[0].shape == (2, 0)
+    assert kind(DIM).search(np.ones((2, DIM), np.float32), 5, np.array([3]))[0].shape == (2, 0)
     assert filled(kind, random_rows(3)).search(np.empty((0, DIM), np.float32), 5)[0].size == 0
 
 
