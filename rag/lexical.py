@@ -44,6 +44,10 @@ HEADING_WEIGHT = 0.5  # a word in the heading speaks for every passage under it,
 MAX_TERMS = 64  # no question needs more, and a pasted megabyte must not take minutes
 COMMON = 0.3  # a word in more than this share of the passages tells them apart too little for its cost ...
 MANY = 5_000  # ... once there are so many passages that the cost can be felt
+LARGE = 200_000  # passages from which on not every match is scored: scoring one takes ten times as long as finding it
+SCORED = 25_000  # matches of the rarest words that are: about 25 ms
+READ = 400_000  # matches of all words that are looked through for those: about 30 ms
+COUNTED = 4_000  # matches from which on the number of all is estimated: 0.3 ms
 
 STOP = frozenset(
     "a about an and are as at be but by did do does for from had has have how i in is it its me my of on or our she he "
@@ -135,6 +139,13 @@ def frequency(con: sqlite3.Connection, term: str, among: Ids | Sequence[int] | N
     return count
 
 
+def estimated(con: sqlite3.Connection, term: str, top: int) -> int:
+    """About `frequency`: how many of the first few passages hold the phrase tells of all, up to id `top`."""
+    sql = "SELECT count(*), max(rowid) FROM (SELECT rowid FROM words WHERE words MATCH ? LIMIT ?)"
+    count, last = con.execute(sql, (term, COUNTED)).fetchone()
+    return int(count * top / last) if count == COUNTED else int(count)
+
+
 def rarer(terms: Sequence[str], passages: int, frequency: Callable[[str], int]) -> list[str]:
     """The terms worth searching for: in a large index without the commonest, and never more than MAX_TERMS."""
     if passages < MANY and len(terms) <= MAX_TERMS:
@@ -150,12 +161,63 @@ def search(
     con: sqlite3.Connection, terms: Sequence[str], k: int, among: Ids | Sequence[int] | None = None
 ) -> list[tuple[int, float]]:
     """The k best (id, BM25) for any of these quoted terms, higher is better, ties by id; with `among`, of these ids."""
-    if not terms or k < 1:
+    return _scored(con, " OR ".join(terms), k, among) if terms and k >= 1 else []
+
+
+def search_large(
+    con: sqlite3.Connection,
+    terms: Sequence[str],
+    k: int,
+    top: int,
+    share: float = 1.0,
+    among: Ids | Sequence[int] | None = None,
+) -> list[tuple[int, float]]:
+    """`search` where there are too many matches to score each: those of the rarest terms are scored, by all terms.
+
+    A passage must hold one of the rarest terms, as many as have at most SCORED matches together; to its score count the
+    next rarer ones too, as many as have at most READ. `top`: the highest id; `share`: those in `among`, of all
+    passages. Where this finds fewer than k, it is `search` with these terms.
+
+    That a passage is scored exactly follows from BM25 being a sum: the first query below gives the passages their score
+    by the rarest terms, the second gives those that hold others too their score by all; the higher one is it.
+    """
+    rarest, others = budgeted([(term, estimated(con, term, top)) for term in terms[: 4 * MAX_TERMS]], share)
+    if not rarest or k < 1:
         return []
+    found = dict(_scored(con, " OR ".join(rarest), k, among))
+    if others:
+        both = _scored(con, f"({' OR '.join(rarest)}) AND ({' OR '.join(others)})", k, among)
+        found |= {id: max(score, found.get(id, score)) for id, score in both}
+    best = sorted(found.items(), key=lambda pair: (-pair[1], pair[0]))[:k]
+    return best if len(best) == k else search(con, [*rarest, *others], k, among)
+
+
+def budgeted(known: Sequence[tuple[str, int]], share: float) -> tuple[list[str], list[str]]:
+    """The terms that a passage must hold one of, and those that count beside them, rarest first.
+
+    >>> budgeted([("the", 600_000), ("cherry", 900), ("tree", 30_000), ("zzz", 0)], share=1.0)
+    (['cherry'], ['tree'])
+    """
+    cost = max(share, 0.25)  # a match that a filter drops costs a quarter of one that is scored
+    rarest: list[str] = []
+    others: list[str] = []
+    total = 0
+    for term, count in sorted((pair for pair in known if pair[1]), key=lambda pair: pair[1]):
+        total += count
+        if not rarest or total * cost <= SCORED:
+            rarest.append(term)
+        elif total <= READ:
+            others.append(term)
+    return rarest[:MAX_TERMS], others[:MAX_TERMS]
+
+
+def _scored(
+    con: sqlite3.Connection, expression: str, k: int, among: Ids | Sequence[int] | None
+) -> list[tuple[int, float]]:
     only, values = _only(among)
     sql = f"""SELECT rowid, -bm25(words, 1.0, {HEADING_WEIGHT}) AS score FROM words
               WHERE words MATCH ? {only} ORDER BY score DESC, rowid LIMIT ?"""
-    return con.execute(sql, (" OR ".join(terms), *values, k)).fetchall()
+    return con.execute(sql, (expression, *values, k)).fetchall()
 
 
 def _only(among: Ids | Sequence[int] | None) -> tuple[str, tuple[int | bytes, ...]]:

@@ -133,6 +133,76 @@ def test_a_large_index_is_not_asked_for_its_commonest_words() -> None:
     assert lexical.rarer(['"said"'], 10_000, counts.__getitem__) == ['"said"']
 
 
+def large(passages: int = 400) -> sqlite3.Connection:
+    """Word n stands in every n-th passage, some of them twice, in passages of different lengths."""
+    words = {"w2": 2, "w3": 3, "w7": 7, "w30": 30, "w90": 90}
+    texts = [
+        " ".join([*(f"{w} " * (1 + (i // n) % 2) for w, n in words.items() if i % n == 0), "x " * (i % 11), "end"])
+        for i in range(passages)
+    ]
+    return table(texts)
+
+
+QUERY = ['"w2"', '"w3"', '"w7"', '"w30"', '"w90"']
+
+
+def holding(con: sqlite3.Connection, terms: Sequence[str]) -> set[int]:
+    return {id for id, _ in lexical.search(con, terms, 1_000)}
+
+
+@pytest.mark.parametrize("scored", [1, 20, 90, 10_000])
+def test_in_a_large_index_those_that_hold_a_rare_word_are_scored_as_ever_by_all(
+    monkeypatch: pytest.MonkeyPatch, scored: int
+) -> None:
+    con = large()
+    monkeypatch.setattr(lexical, "SCORED", scored)
+    rarest, others = lexical.budgeted([(term, lexical.frequency(con, term)) for term in QUERY], 1.0)
+    assert len(rarest) == {1: 1, 20: 2, 90: 3, 10_000: 5}[scored]
+    assert set(rarest) | set(others) == set(QUERY)
+    among = holding(con, rarest)
+    wanted = [(id, score) for id, score in lexical.search(con, QUERY, 1_000) if id in among]
+    for k in (1, 3, len(wanted)):
+        found = lexical.search_large(con, QUERY, k, 400)
+        assert [id for id, _ in found] == [id for id, _ in wanted[:k]]
+        assert [s for _, s in found] == pytest.approx([s for _, s in wanted[:k]])
+
+
+def test_where_the_rarest_words_find_too_few_the_others_are_asked_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    con = large()
+    monkeypatch.setattr(lexical, "SCORED", 1)
+    found, wanted = lexical.search_large(con, QUERY, 100, 400), lexical.search(con, QUERY, 100)
+    assert [score for _, score in found] == pytest.approx([score for _, score in wanted])
+    assert lexical.search_large(con, ['"nowhere"'], 5, 400) == lexical.search_large(con, [], 5, 400) == []
+
+
+def test_words_beyond_the_budget_are_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    con = large()
+    monkeypatch.setattr(lexical, "SCORED", 20)
+    monkeypatch.setattr(lexical, "READ", 100)
+    assert lexical.search_large(con, QUERY, 10, 400) == lexical.search_large(con, QUERY[2:], 10, 400)
+
+
+def test_a_large_index_is_searched_under_a_filter_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    con = large()
+    monkeypatch.setattr(lexical, "SCORED", 4)
+    among = list(range(100, 200))
+    found = lexical.search_large(con, QUERY, 2, 400, 0.25, among)
+    assert [id for id, _ in found] == [
+        id for id, _ in lexical.search(con, QUERY, 100, among) if id in holding(con, QUERY[3:])
+    ][:2]
+    every = lexical.search_large(con, QUERY, 50, 400, 0.25, among)
+    assert [s for _, s in every] == pytest.approx([s for _, s in lexical.search(con, QUERY, 50, among)])
+    assert lexical.search_large(con, QUERY, 50, 400, 0.0, []) == []
+
+
+def test_a_frequency_is_estimated_from_the_first_few_that_hold_the_word(monkeypatch: pytest.MonkeyPatch) -> None:
+    con = large()
+    assert [lexical.estimated(con, term, 400) for term in QUERY] == [lexical.frequency(con, term) for term in QUERY]
+    monkeypatch.setattr(lexical, "COUNTED", 20)
+    for term in QUERY:
+        assert lexical.estimated(con, term, 400) == pytest.approx(lexical.frequency(con, term), rel=0.1)
+
+
 def test_a_pasted_megabyte_is_asked_for_its_rarest_words_only() -> None:
     terms = [f'"w{i}"' for i in range(100_000)]
     asked = lexical.rarer(terms, 10, lambda term: 1 if term.endswith('7"') else 9)

@@ -272,13 +272,21 @@ class Index:
         """The k best (id, BM25) for any word of the query that pass the filter; higher is better.
 
         How rare a word is counts over the whole index; whether it is too common to be searched for, over what passes.
+        In a large index (`lexical.LARGE`) a passage must hold one of the query's rarest words.
         """
         with self._store.reading() as con:
             among, terms = ids_of(con, where), lexical.query_terms(query)
-            if among is None:
-                return lexical.search(con, lexical.rarer(terms, rows.meta(con).passages, self._counter(con)), k)
-            terms = lexical.rarer(terms, len(among), lambda term: lexical.frequency(con, term, among))
-            return lexical.search(con, terms, k, among)
+            now, count = rows.meta(con), self._counter(con)
+            passing = now.passages if among is None else len(among)
+            if now.passages >= lexical.LARGE:
+                return lexical.search_large(con, terms, k, now.top, passing / now.passages, among)
+
+            def frequency(term: str) -> int:
+                whole = count(term)  # rare in the whole, rare in a part of it: that need not be counted
+                rare = among is None or whole <= lexical.COMMON * passing
+                return whole if rare else lexical.frequency(con, term, among)
+
+            return lexical.search(con, lexical.rarer(terms, passing, frequency), k, among)
 
     def idf(self, terms: Sequence[str]) -> list[float]:
         """ln(1 + (N - n + 0.5) / (n + 0.5)) of each term, n of N passages holding it (stemmed, words in a row)."""
@@ -296,10 +304,14 @@ class Index:
                 behind = snapshot.behind(con)
             if not behind:
                 return
-            with self.reading():
+            with self.reading(), self._store.reading() as con:
                 held = self._held
+                if held is not None and snapshot.outgrown(held):
+                    held = snapshot.from_rows(con, self._store)
             if held is not None:
                 snapshot.save(self._store, held)
+                with self._store.turns.changing():
+                    self._held = held
 
     def check(self) -> CheckReport:
         """Prove every passage, vector and document; make again what is derived where it does not hold."""
@@ -342,7 +354,7 @@ class Index:
         with self._store.turns.changing(), self._store.moment() as con:
             held, self._held = self._held, None
             if held is None or not snapshot.catch_up(con, held):
-                held = snapshot.load(con, self.folder)
+                held = snapshot.load(con, self._store)
             self._held = held
 
     def _stored(self, con: sqlite3.Connection, number: int) -> rows.Stored:

@@ -17,7 +17,6 @@ from rag import lexical
 from rag.errors import IndexDamaged
 from rag.index import rows, snapshot
 from rag.index.store import Store
-from rag.vectors.rows import unit
 
 WORDS, SNAPSHOT = "the inverted index", "the snapshot"
 
@@ -147,14 +146,11 @@ def _snapshot_holds(con: sqlite3.Connection, store: Store, dim: int) -> bool:
     if not snapshot.name_of(con):
         return True
     try:
-        held = snapshot.read(con, store.folder, dim)
+        held = snapshot.read(con, store, dim)
         if not snapshot.catch_up(con, held):
             return False
-        return all(
-            np.array_equal(held.vectors.rows(np.asarray(ids)), unit(vectors, dim))
-            for ids, vectors in rows.vectors(con, dim)
-        )
-    except (OSError, ValueError, KeyError):
+        return all(held.vectors.holds(np.asarray(ids), vectors) for ids, vectors in rows.vectors(con, dim))
+    except (OSError, ValueError):
         return False
 
 
@@ -164,6 +160,6 @@ def _repair(store: Store, what: str) -> str:
         store.change(rows.relist, lambda _: None)
         return f"{WORDS} was made again from the passages"
     with store.reading() as con:
-        held = snapshot.from_rows(con)
+        held = snapshot.from_rows(con, store)
     snapshot.save(store, held)
     return f"{SNAPSHOT} was made again from the rows"

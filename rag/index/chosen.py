@@ -7,7 +7,7 @@ Every document owns one stretch of ids, so that a filter is a look at the docume
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -15,13 +15,46 @@ from rag.filters import Filter
 from rag.index import rows
 from rag.vectors import Ids
 
+REMEMBERED = 4  # filters of one connection: at a million passages each may take 8 MB
+
+
+class Connection(sqlite3.Connection):
+    """One that knows what the filters of its last searches let pass, for as long as nobody changes the database."""
+
+    version: int = -1
+    passed: dict[Filter, Ids]
+
 
 def ids_of(con: sqlite3.Connection, where: Filter | None) -> Ids | None:
-    """The passages of the documents that pass, ascending; unknown sources are passed over. None means all."""
+    """The passages of the documents that pass, ascending; unknown sources are passed over. None means all.
+
+    A filter that is asked again gives the same array, which cannot be written to.
+    """
     if where is None or where == Filter():
         return None
-    stretches = np.array(sorted(_stretches(con, where)), np.int64).reshape(-1, 2)
-    firsts, counts = stretches[:, 0], stretches[:, 1]
+    if not isinstance(con, Connection):
+        return _spread(_stretches(con, where))
+    version = con.execute("PRAGMA data_version").fetchone()[0]  # of this connection: any commit by another changes it
+    if con.version != version:
+        con.version, con.passed = version, {}
+    if (known := con.passed.pop(where, None)) is None:
+        known = _spread(_stretches(con, where))
+        known.setflags(write=False)
+    con.passed[where] = known
+    if len(con.passed) > REMEMBERED:
+        del con.passed[next(iter(con.passed))]
+    return known
+
+
+def all_ids(con: sqlite3.Connection) -> Ids:
+    """All passage ids, ascending."""
+    return _spread(_stretches(con, Filter()))
+
+
+def _spread(stretches: Iterable[tuple[int, int]]) -> Ids:
+    """The ids in these stretches, ascending."""
+    both = np.fromiter((n for stretch in stretches for n in stretch), np.int64).reshape(-1, 2)
+    firsts, counts = both[np.argsort(both[:, 0], kind="stable")].T
     before = np.cumsum(counts) - counts
     ids: Ids = np.repeat(firsts - before, counts) + np.arange(counts.sum(), dtype=np.int64)
     return ids
@@ -31,7 +64,7 @@ def _stretches(con: sqlite3.Connection, where: Filter) -> Iterator[tuple[int, in
     """First passage id and number of passages of each document that passes."""
     tests, values = _tests(where)
     if where.sources is None:
-        yield from con.execute(f"SELECT first, passages FROM documents WHERE {' AND '.join(tests)}", values)
+        yield from con.execute(f"SELECT first, passages FROM documents WHERE {' AND '.join(['TRUE', *tests])}", values)
         return
     sql = f"SELECT first, passages FROM documents WHERE {' AND '.join(['source = ?', *tests])}"
     for source in dict.fromkeys(where.sources):

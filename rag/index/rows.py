@@ -28,7 +28,7 @@ import numpy as np
 from rag import lexical
 from rag.errors import IndexDamaged
 from rag.types import Document, Mark, Passage, Source, Span
-from rag.vectors import Ids, Vectors
+from rag.vectors import Vectors
 
 DEFAULT = "default"
 """The collection of a document that was put into none."""
@@ -305,11 +305,6 @@ def _proven(
     return Stored(number, range(first, first + count), document)
 
 
-def passage_ids(con: sqlite3.Connection) -> Ids:
-    """All passage ids, ascending."""
-    return np.fromiter((id for (id,) in con.execute("SELECT id FROM passages ORDER BY id")), np.int64)
-
-
 def document_of(con: sqlite3.Connection, id: int) -> int:
     """The row id of the document that passage `id` was cut from. Raises KeyError if there is no such passage."""
     found = con.execute("SELECT document FROM passages WHERE id = ?", (id,)).fetchone()
@@ -349,11 +344,15 @@ def vectors(
     sql = "SELECT id, row, hash FROM vectors WHERE id > ? AND id <= ? ORDER BY id"
     cursor = con.execute(sql, (after, until))
     while found := cursor.fetchmany(4096):
-        for id, blob, own in found:
-            if not isinstance(blob, bytes) or len(blob) != 4 * dim or vector_hash(id, blob) != own:
-                raise damaged(f"the vector of passage {id} is not what was stored")
-        stacked = np.frombuffer(b"".join(blob for _, blob, _ in found), "<f4").reshape(-1, dim)
-        yield [id for id, _, _ in found], stacked.astype(np.float32)
+        yield [id for id, _, _ in found], stacked(found, dim)
+
+
+def stacked(found: Sequence[tuple[int, bytes, bytes]], dim: int) -> Vectors:
+    """Rows of the table `vectors` as one array, each proven. Raises IndexDamaged."""
+    for id, blob, own in found:
+        if not isinstance(blob, bytes) or len(blob) != 4 * dim or vector_hash(id, blob) != own:
+            raise damaged(f"the vector of passage {id} is not what was stored")
+    return np.frombuffer(b"".join(blob for _, blob, _ in found), "<f4").reshape(-1, dim).astype(np.float32)
 
 
 def source_rows(con: sqlite3.Connection, source_id: str | None = None) -> list[SourceRow]:

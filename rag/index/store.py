@@ -25,6 +25,7 @@ from urllib.parse import quote
 from rag.errors import IndexBusy, IndexDamaged, IndexError_, IndexMismatch, IndexMissing
 from rag.files import TMP, Lock, is_locked, sync_folder, write_atomically
 from rag.index import rows
+from rag.index.chosen import Connection
 from rag.vectors.shared import Shared
 
 T = TypeVar("T")
@@ -35,6 +36,9 @@ WELCOME = {"README.md", ".gitignore", ".gitkeep", LOCK}  # what may lie in a fol
 READING = (sqlite3.Error, UnicodeDecodeError)  # sqlite3 cannot always decode its own message about a damaged schema
 CLOSED = "=" * 64  # in place of the sha256: closed in order, but too large to hash
 PROVEN_BYTES = 16 << 20  # a larger database is not read row by row after a crash: that takes a second for each 16 MB
+CHECKED_BYTES = (
+    512 << 20
+)  # nor page by page: seconds for each GB; its rows carry hashes, and `rag check` reads them all
 HASHED_BYTES = 64 << 20  # a larger database is sealed without its sha256: hashing it would be felt at every start
 
 
@@ -199,7 +203,9 @@ def connect(folder: Path, write: bool) -> sqlite3.Connection:
         mode += "&immutable=1"  # SQLite could not make its -shm file there
     uri = f"file:{quote(str((folder / DATABASE).absolute()))}?mode={mode}"
     try:
-        con = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False, timeout=30)
+        con = sqlite3.connect(
+            uri, uri=True, isolation_level=None, check_same_thread=False, timeout=30, factory=Connection
+        )
         con.execute("PRAGMA synchronous=FULL")
     except READING as error:
         raise unread(folder, error) from error
@@ -315,8 +321,8 @@ def missing(folder: Path) -> IndexMissing:
 def proven(folder: Path, con: sqlite3.Connection, write: bool) -> bool:
     """True if the seal proves the database, False if somebody must look closer. Raises IndexDamaged.
 
-    Without a fresh seal (a crash, or another process is writing) SQLite's own check must do, and only if nobody is
-    writing, because that process has done it.
+    Without a fresh seal (a crash, or another process is writing) SQLite's own check must do, up to a size, and only if
+    nobody is writing, because that process has done it.
     """
     acknowledged, digest = read_seal(folder)
     seq = con.execute("SELECT seq FROM meta").fetchone()[0]
@@ -330,7 +336,7 @@ def proven(folder: Path, con: sqlite3.Connection, write: bool) -> bool:
     if digest.strip("-"):
         same = hashlib.sha256(con.serialize()).hexdigest() == digest
         return same or read_seal(folder) != (acknowledged, digest)  # a writer began meanwhile
-    if not is_locked(folder / LOCK):
+    if not is_locked(folder / LOCK) and _size(con) <= CHECKED_BYTES:
         found = con.execute("PRAGMA quick_check(1)").fetchone()[0]
         if found != "ok":
             raise rows.damaged(f"the database in {folder} is damaged: {found}")

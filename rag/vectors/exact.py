@@ -59,6 +59,13 @@ class ExactIndex:
         place = {int(name): at for at, name in enumerate(names)}
         return stored[[place[int(name)] for name in ids]]
 
+    def holds(self, ids: Ids, vectors: Vectors) -> bool:
+        """True if under these ids lie these rows, at length 1."""
+        try:
+            return np.array_equal(self.rows(ids), rows.unit(vectors, self.dim))
+        except KeyError:
+            return False
+
     def write_to(self, file: BinaryIO) -> None:
         """Ids and rows in NumPy's own format."""
         np.savez(file, ids=self._seen[0], rows=self._seen[1])

@@ -1,8 +1,9 @@
 """The default: FAISS, flat inner product over unit rows, each under its own id.
 
-Flat means that every row is looked at: exact, and quick enough far beyond what a person owns (200,000 rows: about
-80 ms). FAISS is not safe to change while it is searched, so searches share a lock and a change takes it alone. FAISS
-nominates; `rows.best` has the last word on order, so that ties and last bits agree with `exact.ExactIndex`.
+Flat means that every row is looked at: exact, and quick enough for tens of thousands (50,000 rows: about 20 ms); more
+of them are kept in `cells`. FAISS is not safe to change while it is searched, so searches share a lock and a change
+takes it alone. FAISS nominates; `rows.best` has the last word on order, so that ties and last bits agree with
+`exact.ExactIndex`.
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ class FaissIndex:
         # one query is one pass over memory: a second thread mostly waits (0.3 ms became 17 on a busy machine)
         self._faiss.omp_set_num_threads(1)
         with self._lock.reading():
-            chosen = self._selector(among)
+            chosen = None if among is None else selector(self._faiss, among, self._top)
             return rows.stacked([self._nearest(query, k, chosen) for query in queries])
 
     def ids(self) -> Ids:
@@ -85,28 +86,27 @@ class FaissIndex:
         with self._lock.reading():
             self._faiss.write_index(self._index, self._faiss.PyCallbackIOWriter(file.write, PIECE))
 
+    def holds(self, ids: Ids, vectors: Vectors) -> bool:
+        """True if under these ids lie these rows, at length 1."""
+        try:
+            return np.array_equal(self.rows(ids), rows.unit(vectors, self.dim))
+        except KeyError:
+            return False
+
     @staticmethod
     def read_from(file: BinaryIO, size: int, dim: int) -> FaissIndex:
         """What `write_to` wrote, `size` bytes. Raises ValueError if it is anything else."""
+        return FaissIndex.of(loaded(file, size), dim)
+
+    @staticmethod
+    def of(read: Any, dim: int) -> FaissIndex:
+        """What FAISS read, if it is such an index. Raises ValueError otherwise."""
         index = FaissIndex(dim)
-        try:
-            # a damaged length would otherwise ask for gigabytes
-            index._faiss.set_deserialization_vector_byte_limit(2 * size + 1024)
-            read = index._faiss.read_index(index._faiss.PyCallbackIOReader(file.read, PIECE))
-        except Exception as error:
-            raise ValueError(f"not a FAISS index: {str(error).splitlines()[0]}") from error
         if not isinstance(read, index._faiss.IndexIDMap2) or read.d != dim or read.id_map.size() != read.ntotal:
             raise ValueError(f"not an index of {dim}-dimensional vectors with ids")
         index._index = read
         index._top = int(index.ids()[-1]) if len(index) else -1
         return index
-
-    def _selector(self, among: Ids | None) -> Any:
-        if among is None:
-            return None
-        bits = np.zeros(self._top + 1, bool)
-        bits[among[(among >= 0) & (among <= self._top)]] = True
-        return self._faiss.IDSelectorBitmap(np.packbits(bits, bitorder="little"))
 
     def _nearest(self, query: Vectors, k: int, chosen: Any) -> tuple[Ids, Cosines]:
         wanted = min(k + SPARE, len(self))
@@ -124,3 +124,22 @@ class FaissIndex:
         rough, ids = self._index.search(query[None], wanted, params=params)
         there = ids[0] >= 0  # FAISS pads with -1
         return ids[0][there], rough[0][there]
+
+
+def loaded(file: BinaryIO, size: int) -> Any:
+    """What FAISS wrote, `size` bytes, as FAISS reads it. Raises ValueError if it is nothing of that sort."""
+    import faiss
+
+    library: Any = faiss
+    try:
+        library.set_deserialization_vector_byte_limit(2 * size + 1024)  # a damaged length would ask for gigabytes
+        return library.read_index(library.PyCallbackIOReader(file.read, PIECE))
+    except Exception as error:
+        raise ValueError(f"not a FAISS index: {str(error).splitlines()[0]}") from error
+
+
+def selector(faiss: Any, among: Ids, top: int) -> Any:
+    """Of the ids up to `top`, only those in `among`."""
+    bits = np.zeros(top + 1, bool)
+    bits[among[(among >= 0) & (among <= top)]] = True
+    return faiss.IDSelectorBitmap(np.packbits(bits, bitorder="little"))
