@@ -24,6 +24,7 @@ from hypothesis import strategies as st
 from rag.chat import history, library, names, serve, settings, show
 from rag.chat.asking import Wish, asking
 from rag.chat.live import Live, finished
+from rag.chat.routes import _opened
 from rag.chat.source import panel
 from rag.chat.talk import Running, Talk
 from rag.conversation import Conversation, Conversations, Feedback, Summary, Turn, read
@@ -623,3 +624,39 @@ def test_the_same_bytes_are_kept_once_whatever_they_are_called_twice(tmp_path: P
     assert first == second
     assert first.read_text("utf-8") == "hello"
     assert first.parent.name == "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"  # sha256 of "hello"
+
+
+def test_the_head_says_where_the_words_go() -> None:
+    from rag.chat.page import note
+
+    for address in ("", "http://127.0.0.1:8080/v1", "http://localhost:1/v1", "http://[::1]:1/v1"):
+        assert "stays on this computer" in note(address)
+    told = note("https://api.example.com/v1<b>")
+    assert "stays" not in told and "sent to <bdi>api.example.com</bdi>" in told
+    assert "<b>" not in note("http://[<b>")
+
+
+def test_a_reloaded_refusal_still_offers_its_nearest_passages() -> None:
+    fake = FakeAssistant()
+    tree = fake._cite(fake.trees, "Trade was also discussed.")
+    refusal = Answer("king?", "No.", (), (fake._evidence(fake.trees, tree, 0.2),), Outcome.NOTHING)
+    kept = fake.conversations.add(None, refusal)
+    html = _opened(fake, kept.id)["html"]  # type: ignore[arg-type]
+    assert "Show the nearest passages" in html and tree.quote in html
+    del fake.documents[fake.trees.source.id]
+    assert "Show the nearest passages" not in _opened(fake, kept.id)["html"]  # type: ignore[arg-type]
+
+
+def test_each_quote_of_documents_that_differ_stands_once() -> None:
+    document = _document("Ten trees came. Nine trees came. It rained.")
+    ten, nine, rain = (Citation.cut(document, Span(*at)) for at in ((0, 15), (16, 32), (33, 43)))
+    said = "They differ. Ten trees came. Nine trees came. It rained."
+    claims = (
+        Claim(Span(0, 12), (ten, nine), Verdict.SUPPORTED, Origin.RULE),
+        Claim(Span(13, 28), (ten,), Verdict.SUPPORTED, Origin.QUOTE),
+        Claim(Span(29, 45), (nine,), Verdict.SUPPORTED, Origin.QUOTE),
+        Claim(Span(46, 56), (rain,), Verdict.SUPPORTED, Origin.QUOTE),
+    )
+    answer = Answer("?", said, claims, (), Outcome.ANSWERED, conflicts=(Side("Ten", (ten,)), Side("Nine", (nine,))))
+    visible = re.sub(r" (?:title|data-tip)=\"[^\"]*\"", "", finished(answer).split('<div class="tools">')[0])
+    assert [visible.count(c.quote) for c in (ten, nine, rain)] == [1, 1, 1]

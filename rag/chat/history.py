@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING
 from rag.chat import show
 from rag.chat.live import finished
 from rag.chat.show import esc
-from rag.types import Answer, Citation
+from rag.types import Answer, Citation, Outcome
 
 if TYPE_CHECKING:
     from rag.conversation import Conversation, Summary, Turn
 
 Stands = Callable[[Citation], Citation | None]
 """A citation as it is to be shown now; None where its document no longer says it."""
+Near = Callable[[Answer], tuple[Citation, ...]]
+"""What a refusal offers to look at, as it stands in the documents now."""
 
 
 def listing(rows: Sequence[Summary], words: str = "", damaged: Sequence[str] = (), now: float | None = None) -> str:
@@ -37,7 +39,7 @@ def listing(rows: Sequence[Summary], words: str = "", damaged: Sequence[str] = (
     return f"{aside}{''.join(parts)}</ul>"
 
 
-def turns(conversation: Conversation, stands: Stands) -> str:
+def turns(conversation: Conversation, stands: Stands, near: Near = lambda answer: ()) -> str:
     """All turns, each quote checked against its document: what moved leads to its new place, what is lost says so."""
     known: dict[Citation, Citation | None] = {}
 
@@ -46,13 +48,14 @@ def turns(conversation: Conversation, stands: Stands) -> str:
             known[citation] = stands(citation)
         return known[citation]
 
-    return "".join(_turn(turn, f"{conversation.id}/{n}", now) for n, turn in enumerate(conversation.turns))
+    return "".join(_turn(turn, f"{conversation.id}/{n}", now, near) for n, turn in enumerate(conversation.turns))
 
 
-def _turn(turn: Turn, place: str, now: Stands) -> str:
+def _turn(turn: Turn, place: str, now: Stands, near: Near) -> str:
     answer, lost = checked(turn.answer, now)
+    nearest = near(answer) if answer.outcome is Outcome.NOTHING else ()
     good, note = (turn.feedback.good, turn.feedback.note) if turn.feedback else (None, "")
-    body = finished(answer, place, lost=lost, good=good, note=note)
+    body = finished(answer, place, lost=lost, nearest=nearest, good=good, note=note)
     chosen = show.chosen(turn.settings)
     state = f"done {answer.outcome.value}" + (" replaced" if turn.replaced else "")
     return show.turn(answer.question, chosen + body, state, place)

@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from rag.chat import library, preload
 from rag.chat.asking import asking
+from rag.chat.show import esc
 from rag.chat.talk import Talk
 from rag.errors import RagError
+from rag.web import host_of, is_loopback
 
 if TYPE_CHECKING:
     from rag.add import Progress, Report
@@ -28,7 +30,7 @@ _SCRIPTS = ("page.js", "source.js", "shelves.js", "turns.js")
 
 HEAD = """
 <header><span class="name"><span>Ask </span><mark>your documents</mark></span>
-<span class="note">Everything stays on this computer</span>
+{note}
 <button type="button" class="plain" data-shelf="talks" aria-expanded="false">History</button>
 <button type="button" class="plain" data-shelf="library" aria-expanded="false">Library</button>
 <button type="button" class="plain" data-shelf="settings" aria-expanded="false">Settings</button>
@@ -65,7 +67,7 @@ def blocks(assistant: Assistant) -> Any:
     with gr.Blocks(title="Ask your documents", analytics_enabled=False, delete_cache=(3600, 3600)) as page:
         talk = gr.State(Talk(), time_to_live=24 * 3600, delete_callback=Talk.leave)
         with gr.Column(elem_id="frame", elem_classes="app"):
-            _html(HEAD, "head")
+            _html(HEAD.format(note=note(assistant.config.llm.base_url)), "head")
             uploads, report = _shelves()
             with gr.Column(elem_id="talk"):
                 with gr.Column(elem_id="scroll"):
@@ -92,6 +94,14 @@ def blocks(assistant: Assistant) -> Any:
             upload.upload(adding(assistant), [upload], [report], concurrency_id="add", **quiet)
     page.queue(max_size=64)
     return page
+
+
+def note(base_url: str) -> str:
+    """Where the words go: nowhere, but for a model on a server of somebody else's (an address is `base_url`)."""
+    host = host_of(base_url)
+    if not base_url or is_loopback(host):
+        return '<span class="note">Everything stays on this computer</span>'
+    return f'<span class="note leaves">Questions and quotes are sent to <bdi>{esc(host or base_url)}</bdi></span>'
 
 
 def _html(value: str, name: str) -> Any:

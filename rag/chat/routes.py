@@ -15,6 +15,7 @@ from fastapi import Body, FastAPI, Query
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 
 from rag.chat import history, library, names, original, settings, show
+from rag.chat.asking import nearest
 from rag.chat.details import inside
 from rag.chat.source import panel
 from rag.chat.watching import Watching
@@ -22,7 +23,7 @@ from rag.conversation import plain_of
 from rag.conversation.export import markdown
 from rag.errors import ConversationMissing, RagError
 from rag.files import safe_name
-from rag.types import Citation, Document, Span
+from rag.types import Answer, Citation, Document, Span
 
 if TYPE_CHECKING:
     from rag.assistant import Assistant
@@ -191,7 +192,10 @@ def _opened(assistant: Assistant, id_: str) -> dict[str, Any]:
         except RagError:
             return None
 
-    return {"id": talk.id, "title": show.sendable(talk.title), "html": history.turns(talk, now)}
+    def near(answer: Answer) -> tuple[Citation, ...]:
+        return nearest(assistant, answer)
+
+    return {"id": talk.id, "title": show.sendable(talk.title), "html": history.turns(talk, now, near)}
 
 
 def _changed(document: Document) -> str:

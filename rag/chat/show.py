@@ -188,8 +188,10 @@ def label(text: str) -> str:
 
 
 def words(answer: Answer, lost: Set[Citation] = frozenset()) -> str:
-    """The text of an answer: sentences with their chips in paragraphs, quotes in blocks of their own."""
+    """The text of an answer: sentences with their chips in paragraphs, quotes in blocks of their own; those that
+    `conflicts` shows stand there alone."""
     numbers = numbered(answer)
+    beside = {c for side in answer.conflicts for c in side.citations}
     blocks: list[str] = []
     line: list[str] = []
     at = 0
@@ -208,6 +210,9 @@ def words(answer: Answer, lost: Set[Citation] = frozenset()) -> str:
 
     for claim in sorted(answer.claims, key=lambda claim: claim.at.start):
         write_plain(answer.text[at : claim.at.start])
+        if claim.origin is Origin.QUOTE and claim.citations and beside.issuperset(claim.citations):
+            at = claim.at.end  # it stands among the sides, below
+            continue
         if claim.origin is Origin.QUOTE:
             end_paragraph()
             blocks.append(_quote_block(claim, answer, numbers, lost))
