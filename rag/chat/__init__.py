@@ -3,10 +3,11 @@
 A door: it parses, calls and shows; what to answer is decided below. On the way through it:
 
     guard.py     every request: host, origin, password, size; every reply: the policy
-    page.py      Gradio's parts and events                     page.css, and the scripts
+    page.py      Gradio's parts and events                     page.css, and the scripts (cards.js: over a citation)
     asking.py    a question, what was wished with it, the turn that is kept
     talk.py      one running question in a thread, stop        live.py  the turn that is being answered
     show.py      an answer as HTML, every character escaped    details.py  the drawer under it
+    verdicts.py  how its sentences fared, in one line
     routes.py    what the page fetches by itself               history.py  conversations that were kept
     source.py    a document with the quote marked              original.py  its page as it is printed
     library.py   the shelf of documents                        watching.py  folders that are kept in step with it

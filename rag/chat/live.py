@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from rag.chat import show
 from rag.chat.details import drawer
+from rag.chat.verdicts import tally
 from rag.types import Answer, Citation, Event, Found, Outcome, Quoted, Waits, Wrote
 
 SLOW_S = 3.0  # from here on the seconds are shown, so that waiting is never silent
@@ -66,7 +67,7 @@ class Live:
             return show.turn(self.question, self._ending + self._so_far(), "stopped")
         waited = self._clock() - self._began
         status = f"{self._waits() or self._status} &hellip;" + (f" {waited:.0f} s" if waited > SLOW_S else "")
-        line = f'<p class="status" role="status"><i class="pulse" aria-hidden="true"></i>{status}</p>'
+        line = f'<p class="status"><i class="pulse" aria-hidden="true"></i>{status}</p>'
         return show.turn(self.question, line + self._so_far(), "running")
 
     def _waits(self) -> str:
@@ -102,8 +103,8 @@ def finished(
         inner = show.cards(nearest, "")
         cards = f'<details class="nearest"><summary>Show the nearest passages</summary>{inner}</details>'
     how = show.folded_drawer(place) if place else drawer(answer)
-    said = show.label(show.OUTCOMES[answer.outcome]) + show.words(answer, lost) + show.conflicts(answer, lost) + cards
-    return f'{said}<div class="tools">{show.tools(answer, place, good, note)}{how}</div>'
+    said = show.label(show.OUTCOMES[answer.outcome]) + show.words(answer, lost) + show.conflicts(answer, lost)
+    return f'{said}{tally(answer)}{cards}<div class="tools">{show.tools(answer, place, good, note)}{how}</div>'
 
 
 def unmarked(answer: Answer) -> Answer:

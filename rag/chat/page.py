@@ -13,7 +13,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
-from rag.chat import library, preload
+from rag.chat import library, preload, settings
 from rag.chat.asking import asking
 from rag.chat.show import esc
 from rag.chat.talk import Talk
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _HERE = Path(__file__).parent
 _LOG = logging.getLogger("rag.chat")
-_SCRIPTS = ("page.js", "source.js", "shelves.js", "turns.js")
+_SCRIPTS = ("page.js", "cards.js", "source.js", "shelves.js", "turns.js")
 
 HEAD = """
 <header><span class="name"><span>Ask </span><mark>your documents</mark></span>
@@ -45,7 +45,8 @@ SHELF = """
 <div id="watching"></div><p id="gone-book" class="report" role="status"></p><div id="shelf"></div>
 """
 TURNS = """
-<div id="empty"></div><div id="turns" role="log" aria-label="Conversation"></div>
+<div id="empty"></div><div id="turns" role="region" aria-label="Conversation"></div>
+<div id="told" class="unseen" role="status"></div>
 """
 EDITING = """
 <div id="editing" role="status" hidden><span>Asking an earlier question anew</span>
@@ -56,7 +57,12 @@ PANEL = """
 <button type="button" class="plain" data-step="-1" aria-label="Previous source">&larr; Previous</button>
 <button type="button" class="plain" data-step="1" aria-label="Next source">Next &rarr;</button>
 <button type="button" class="plain" data-do="close" aria-label="Close the source">Close</button></nav>
-<div class="body" tabindex="0" aria-label="Text of the source"></div></aside>
+<div class="body" tabindex="0" role="region" aria-label="Text of the source"></div></aside>
+"""
+OVER = """
+<div id="tip" role="tooltip" hidden><div class="inner"></div><span class="open">Open it in the document</span></div>
+<dialog id="keys" aria-labelledby="keys-name"><h2 id="keys-name">Keys</h2>{keys}
+<button type="button" class="plain" data-do="close-keys">Close</button></dialog>
 """
 
 
@@ -83,6 +89,7 @@ def blocks(assistant: Assistant) -> Any:
                     stop = gr.Button("Stop", elem_id="stop")
                     wished = gr.Textbox(elem_id="wished", elem_classes="offstage", show_label=False)
             _html(PANEL, "source")
+            _html(OVER.format(keys=settings.keys()), "over")
         quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
         gr.on(
             [send.click, box.submit], asking(assistant, gr.skip()), [box, talk, wished], [box, live],

@@ -91,18 +91,18 @@ def _sources(app: FastAPI, assistant: Assistant) -> None:
             return _html(_PLACE_GONE, 404)
 
     @app.get("/page/leaf/{source_id}")
-    def leaf(source_id: str, quote: str) -> HTMLResponse:
-        """The page of the original file with the quote marked."""
+    def leaf(source_id: str, quote: str, page: int | None = None) -> HTMLResponse:
+        """The pages of the original file on which the quote stands, or another one of its pages."""
         try:
-            return _html(original.leaf(assistant, source_id, _span(quote)))
+            return _html(original.leaves(assistant, source_id, _span(quote), page))
         except (RagError, ValueError, LookupError) as error:
             known = error if isinstance(error, RagError) else RagError("This page cannot be shown")
             return _html(show.trouble(known), 404)
 
     @app.get("/page/leaf/{source_id}/{quote}.png")
-    def picture(source_id: str, quote: str) -> Response:
+    def picture(source_id: str, quote: str, page: int) -> Response:
         try:
-            png = original.picture(assistant, source_id, _span(quote))
+            png = original.picture(assistant, source_id, _span(quote), page)
         except (RagError, ValueError, LookupError):
             return Response(status_code=404)
         return Response(png, media_type="image/png", headers={"cache-control": "private, max-age=600"})

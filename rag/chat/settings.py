@@ -12,6 +12,16 @@ if TYPE_CHECKING:
 CHOOSABLE = frozenset({"answer.strictness", "retrieve.k", "llm.model"})
 """What the page may choose for one question; anything else it sends is passed over."""
 
+_KEYS = (
+    ("Enter", "ask"),
+    ("Shift+Enter", "new line"),
+    ("/", "to the question"),
+    ("&larr; &rarr;", "previous, next citation"),
+    ("Enter", "on a citation: open the source"),
+    ("Esc", "stop, or close what is open"),
+    ("?", "this list"),
+)
+
 
 def panel(config: Config) -> str:
     """The panel over the server's own settings, which hold until something else is chosen."""
@@ -34,11 +44,12 @@ def panel(config: Config) -> str:
     theme = _select(
         "theme", "Appearance", "As the system", (("light", "Light"), ("dark", "Dark")), "", kind="data-theme"
     )
-    keys = (
-        "<dl class='keys'><dt>Enter</dt><dd>ask</dd><dt>Shift+Enter</dt><dd>new line</dd><dt>/</dt><dd>to the question"
-        "</dd><dt>Esc</dt><dd>stop, or close the source</dd><dt>&larr; &rarr;</dt><dd>previous, next citation</dd></dl>"
-    )
-    return f"<h2>Settings</h2>{strictness}{wording}{passages}{theme}<h3>Keys</h3>{keys}"
+    return f"<h2>Settings</h2>{strictness}{wording}{passages}{theme}<h3>Keys</h3>{keys()}"
+
+
+def keys() -> str:
+    """What the keys do."""
+    return f"<dl class='keys'>{''.join(f'<dt>{key}</dt><dd>{esc(does)}</dd>' for key, does in _KEYS)}</dl>"
 
 
 def _select(

@@ -28,6 +28,12 @@ AGAIN = (
     ("answer.strictness=lenient", "More lenient"),
     ("llm.model=none", "Quotes alone, no wording"),
 )
+BACKING: Mapping[Verdict, str] = {
+    Verdict.SUPPORTED: "The quote backs the sentence",
+    Verdict.PARTIAL: "The quote backs part of the sentence",
+    Verdict.UNSUPPORTED: "The quote does not back the sentence",
+}
+OWN_WORDS = "The document's own words"
 LOST = "The document has changed since and no longer says this"
 _THUMB = (
     '<svg viewBox="0 0 16 16" aria-hidden="true"><path d="M5 7v6.5M5 7l2.6-5.2c1.2 0 1.9.9 1.6 2.1L8.7 6.2h3.9c.9 0 '
@@ -54,14 +60,25 @@ def sendable(text: str) -> str:
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
-def chip(number: int, citation: Citation, lost: Set[Citation] = frozenset()) -> str:
-    """The numbered button that opens the source at the quote; hovering shows the quote."""
+def chip(number: int, citation: Citation, claim: Claim, lost: Set[Citation] = frozenset()) -> str:
+    """The numbered button that opens the source at the quote. What the page lays over it (the quote, its place, how it
+    bears on the claim) goes along as HTML that was escaped here, in an attribute."""
     name = f"Source {number}: {names.shown(citation.source)}, {citation.where}"
     gone = citation in lost
     return (
         f'<button type="button" class="cite{" lost" if gone else ""}" {place(number, citation)}'
-        f' title="{esc(LOST + ": " if gone else "")}{esc(citation.quote)}"'
+        f' data-tip="{esc(tip(citation, claim, gone))}"'
         f' aria-label="{esc(name + (". " + LOST if gone else ""))}">{number}</button>'
+    )
+
+
+def tip(citation: Citation, claim: Claim, gone: bool) -> str:
+    """The card that is laid over a chip."""
+    kind = "lost" if gone else "own" if claim.origin is Origin.QUOTE else claim.verdict.value
+    says = LOST if gone else OWN_WORDS if claim.origin is Origin.QUOTE else BACKING[claim.verdict]
+    return (
+        f'<span class="quote" dir="auto">{quoted(citation)}</span><span class="where">{_named(citation)}</span>'
+        f'<span class="backs {kind}"><i class="dot" aria-hidden="true"></i>{esc(says)}</span>'
     )
 
 
@@ -242,7 +259,7 @@ def _quote_block(claim: Claim, answer: Answer, numbers: Mapping[Citation, int], 
 
 def _chips(claim: Claim, numbers: Mapping[Citation, int], lost: Set[Citation]) -> str:
     """A claim's doubt and numbers, kept together on one line."""
-    row = "".join(chip(numbers[c], c, lost) for c in sorted(claim.citations, key=lambda c: numbers[c]))
+    row = "".join(chip(numbers[c], c, claim, lost) for c in sorted(claim.citations, key=lambda c: numbers[c]))
     return f'<span class="chips">{_doubt(claim)}{row}</span>'
 
 

@@ -132,5 +132,14 @@ document.addEventListener("toggle", async (event) => {
     const reply = await fetch(`page/turn/${drawer.dataset.how}/how`).catch(() => null);
     if (drawer.children.length === 1) drawer.insertAdjacentHTML("beforeend", reply ? await reply.text() : SILENT);
   }
-  drawer.scrollIntoView({ block: "start" });
+  showPart(drawer);
 }, true);
+function showPart(drawer) {
+  ($(`[data-part="${drawer.dataset.at}"]`, drawer) ?? drawer).scrollIntoView({ block: "start" });
+  delete drawer.dataset.at;
+}
+function openDrawer(turn, part) {
+  const drawer = $(".how", turn);
+  drawer.dataset.at = part;
+  if (drawer.open) showPart(drawer); else drawer.open = true;
+}
