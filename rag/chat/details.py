@@ -101,7 +101,8 @@ def _claims(answer: Answer) -> Iterable[str]:
         quotes = quotes and f" &middot; quote{'s' if len(claim.citations) > 1 else ''} {quotes}"
         yield (
             f'<li class="said-only"><span class="said" dir="auto">{esc(words)}</span>'
-            f'<small class="{claim.verdict.value}"><i class="dot" aria-hidden="true"></i>{esc(says)}{quotes}</small></li>'
+            f'<small class="{claim.verdict.value}"><i class="dot" aria-hidden="true"></i>{esc(says)}{quotes}</small>'
+            "</li>"
         )
 
 
