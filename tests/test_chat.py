@@ -21,7 +21,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag.chat import history, library, names, serve, settings, show
+from rag.chat import history, library, names, serve, settings, shelving, show
 from rag.chat.asking import Wish, asking
 from rag.chat.live import Live, finished
 from rag.chat.routes import _opened
@@ -30,7 +30,8 @@ from rag.chat.talk import Running, Talk
 from rag.conversation import Conversation, Conversations, Feedback, Summary, Turn, read
 from rag.conversation.export import verify
 from rag.errors import UsageError
-from rag.files import safe_name, sha256_of
+from rag.files import kept, safe_name, sha256_of
+from rag.filters import Filter
 from rag.suggest import candidates, suggestions
 from rag.types import (
     Answer,
@@ -620,7 +621,7 @@ def test_the_same_bytes_are_kept_once_whatever_they_are_called_twice(tmp_path: P
     upload = tmp_path / "up" / "note.txt"
     upload.parent.mkdir()
     upload.write_text("hello", "utf-8")
-    first, second = library.keep([str(upload), str(upload)], tmp_path / "kept")
+    first, second = (kept(upload.open("rb"), upload.name, tmp_path / "kept") for _ in range(2))
     assert first == second
     assert first.read_text("utf-8") == "hello"
     assert first.parent.name == "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"  # sha256 of "hello"
@@ -660,3 +661,20 @@ def test_each_quote_of_documents_that_differ_stands_once() -> None:
     answer = Answer("?", said, claims, (), Outcome.ANSWERED, conflicts=(Side("Ten", (ten,)), Side("Nine", (nine,))))
     visible = re.sub(r" (?:title|data-tip)=\"[^\"]*\"", "", finished(answer).split('<div class="tools">')[0])
     assert [visible.count(c.quote) for c in (ten, nine, rain)] == [1, 1, 1]
+
+
+def test_kinds_and_days_of_a_question_are_taken_only_where_they_make_sense() -> None:
+    assert Wish.read('{"where": {"type": "application/pdf", "since": "2025-01-02"}}').where == Filter(
+        types=("application/pdf",), since="2025-01-02"
+    )
+    for text in ('{"where": {"since": "yesterday"}}', '{"where": {}}', '{"where": 3}', '{"where": {"type": null}}'):
+        assert Wish.read(text).where is None
+
+
+def test_a_file_over_the_limit_is_refused_whatever_its_length_says(web: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shelving, "MAX_FILE_MB", 1)
+    pieces = (b"x" * 2**16 for _ in range(20))  # sent without a length
+    reply = web.put("/page/upload", params={"name": "a.txt"}, content=pieces)
+    assert reply.status_code == 413 and "larger than 1 MB" in reply.json()["why"]
+    assert web.post("/page/add", json={"keys": ["nothing", "of this"]}).text == '{"said": "Nothing added"}\n'
+    assert web.post("/page/add", json={"keys": ["x"] * 501}).status_code == 422

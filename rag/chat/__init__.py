@@ -11,6 +11,7 @@ A door: it parses, calls and shows; what to answer is decided below. On the way 
     routes.py    what the page fetches by itself               history.py  conversations that were kept
     source.py    a document with the quote marked              original.py  its page as it is printed
     library.py   the shelf of documents                        watching.py  folders that are kept in step with it
+    shelving.py  files on their way to it
     settings.py  what can be chosen
     names.py     what a document is called                     preload.py  what is there before Gradio starts
 """
@@ -45,7 +46,7 @@ def build(assistant: Assistant, host: str = "127.0.0.1", password: str | None = 
     import gradio as gr
     from fastapi import FastAPI
 
-    from rag.chat import library, page
+    from rag.chat import page, shelving
     from rag.chat.preload import Early
     from rag.chat.routes import add_routes
 
@@ -55,7 +56,7 @@ def build(assistant: Assistant, host: str = "127.0.0.1", password: str | None = 
     gr.mount_gradio_app(
         app, page.blocks(assistant), path="/",
         server_name=host, footer_links=[], run_history=False, ssr_mode=False, mcp_server=False, show_error=False,
-        enable_monitoring=False, pwa=False, max_file_size=f"{library.MAX_FILE_MB}mb",
+        enable_monitoring=False, pwa=False, max_file_size=f"{shelving.MAX_FILE_MB}mb",
         theme=page.theme(), css=page.css(),
     )  # fmt: skip
     app.add_middleware(Early, head=page.head())

@@ -1,4 +1,4 @@
-"""The shelf: which documents there are, and what became of the files that were dropped on it."""
+"""The shelf: which documents there are, in which collections, and what can be asked of them."""
 
 from __future__ import annotations
 
@@ -6,24 +6,21 @@ import contextlib
 import threading
 import time
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rag.chat.names import file_name, shown
 from rag.chat.show import UNEXPECTED, esc
 from rag.errors import RagError
-from rag.files import kept
+from rag.index import DEFAULT
+from rag.load.kinds import KINDS
 from rag.suggest import suggestions
 from rag.types import Answer
 
 if TYPE_CHECKING:
-    from rag.add import Progress, Report
     from rag.assistant import Assistant
     from rag.index import SourceRow
 
-MAX_FILE_MB = 100
-MAX_FILES = 500
-
+_KINDS = {kind.media_type: kind.name for kind in KINDS}
 # What can be asked of the two texts that come with the project, by file name; shown while they are in the library.
 _EXAMPLES = {
     "001_6b10a84c2a205f2b.txt": (
@@ -106,46 +103,52 @@ class Ideas:
 
 def shelf(rows: Sequence[SourceRow]) -> str:
     """The list of documents: a tick that says whether to look into it, a button that removes it (asked twice). Where
-    there is more than one collection, under its name, with a tick for all of it."""
+    there is a collection that somebody named, under its name, with a tick for all and what can be done with it."""
+    if not rows:
+        return '<p class="report">No documents yet.</p>'
     sets: dict[str, list[SourceRow]] = {}
     for row in rows:
         sets.setdefault(row.collection, []).append(row)
-    if not rows:
-        return '<p class="report">No documents yet.</p>'
-    if len(sets) == 1:
+    if set(sets) == {DEFAULT}:
         return f'<ul class="shelf-list">{"".join(map(_book, rows))}</ul>'
-    return "".join(
-        f'<label class="set"><input type="checkbox" checked data-set-of="{esc(name)}">'
-        f'<span dir="auto">{esc(name)}</span><small>{_count(len(own), "document")}</small></label>'
-        f'<ul class="shelf-list" data-in="{esc(name)}">{"".join(map(_book, own))}</ul>'
-        for name, own in sets.items()
+    return "".join(map(_set, sets, sets.values()))
+
+
+def _set(name: str, rows: Sequence[SourceRow]) -> str:
+    said = esc(name)
+    does = "".join(
+        f'<button type="button" class="plain" data-set-does="{does}">{shown_}</button>'
+        for does, shown_ in (("rename", "Rename"), ("remove", "Remove all"))
+    )
+    return (
+        f'<div class="set-head" data-name="{said}"><label class="set">'
+        f'<input type="checkbox" checked data-set-of="{said}"><span dir="auto">{said}</span>'
+        f'<small>{_count(len(rows), "document")}</small></label><details class="menu"><summary class="plain"'
+        f' aria-label="More about {said}">&hellip;</summary><div class="drop">{does}</div></details></div>'
+        f'<ul class="shelf-list" data-in="{said}">{"".join(map(_book, rows))}</ul>'
     )
 
 
+def filters(rows: Sequence[SourceRow]) -> list[tuple[str, str]]:
+    """What the shelf can be narrowed by beside dates: the media types in it, each with its name."""
+    return sorted({(row.source.media_type, _kind(row.source.media_type)) for row in rows}, key=lambda kind: kind[1])
+
+
+def _kind(media_type: str) -> str:
+    """What people call a media type."""
+    name = _KINDS.get(media_type, media_type.rpartition("/")[2])
+    return name[0].upper() + name[1:] if name else media_type
+
+
 def _book(row: SourceRow) -> str:
-    name = esc(shown(row.source))
+    name, dated = esc(shown(row.source)), f' data-dated="{esc(row.dated)}" data-type="{esc(row.source.media_type)}"'
     return (
-        f'<li><label class="title"><input type="checkbox" checked data-tick="{esc(row.source.id)}">'
+        f'<li{dated}><label class="title"><input type="checkbox" checked data-tick="{esc(row.source.id)}">'
         f'<span dir="auto" title="{esc(file_name(row.source.uri))}">{name}</span></label>'
         f"<small>{_size(row.characters)} &middot; {_count(row.passages, 'passage')} &middot; {_day(row.added)}</small>"
         f'<button type="button" class="plain remove" data-id="{esc(row.source.id)}"'
         f' aria-label="Remove {name}">Remove</button></li>'
     )
-
-
-def progress(now: Progress) -> str:
-    """How far an `add` is."""
-    bar = f'<progress max="{now.total}" value="{now.done}"></progress>'
-    return f'<div class="report" role="status">Reading <bdi>{esc(file_name(now.uri))}</bdi>{bar}</div>'
-
-
-def report(done: Report) -> str:
-    """What became of each file; refusals with their reason."""
-    counts = ((done.added, "added"), (done.changed, "changed"), (done.unchanged, "already there"))
-    said = ", ".join(f"<b>{len(uris)}</b> {word}" for uris, word in counts if uris) or "Nothing added"
-    refused = "".join(f"<li><bdi>{esc(file_name(uri))}</bdi>: {esc(why)}</li>" for uri, why in done.refused)
-    why_not = f"<p>Refused:</p><ul>{refused}</ul>" if refused else ""
-    return f'<div class="report" role="status" data-done><p>{said}.</p>{why_not}</div>'
 
 
 def trouble(error: Exception) -> str:
@@ -155,15 +158,6 @@ def trouble(error: Exception) -> str:
     else:
         said = UNEXPECTED
     return f'<div class="report error" role="alert" data-done>{said}</div>'
-
-
-def keep(uploads: Iterable[str], folder: Path) -> list[Path]:
-    """Copies of uploaded files under `folder`, each by its hash and a harmless name."""
-    copies = []
-    for upload in map(Path, uploads):
-        with upload.open("rb") as file:
-            copies.append(kept(file, upload.name, folder))
-    return copies
 
 
 def _count(n: int, noun: str) -> str:

@@ -1,4 +1,4 @@
-// What the page does by itself. These files are one script: page.js begins it, then cards.js, source.js, shelves.js, turns.js.
+// What the page does by itself. These files are one script: page.js begins it, then cards.js, source.js, shelves.js, files.js, turns.js.
 // All text that becomes HTML here was escaped by the server; nothing else is made into HTML.
 const $ = (query, under = document) => under?.querySelector(query);
 const $$ = (query, under = document) => [...under.querySelectorAll(query)];
@@ -103,6 +103,8 @@ document.addEventListener("click", (event) => {
   else if (does === "why") openDrawer(hit("button").closest(".turn"), "withheld");
   else if (does === "keys") $("#keys").showModal();
   else if (does === "close-keys") $("#keys").close();
+  else if (does === "widen") widen();
+  else if (hit("[data-set-does]")) actOnSet(hit("[data-set-does]"));
   else if (does === "cancel-edit") { write(""); stopEditing(); }
   else if (hit("button[data-shelf]")) openShelf(frame().dataset.shelf === hit("button").dataset.shelf ? "" : hit("button").dataset.shelf);
   else if (hit("[data-step]")) step(Number(hit("[data-step]").dataset.step));

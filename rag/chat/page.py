@@ -1,32 +1,25 @@
 """The page itself: Gradio's parts, where they stand, and what each of them sets off.
 
-Gradio carries questions, uploads and sessions; what is shown is HTML of our own (`show`, `live`, `library`, `history`),
+Gradio carries questions and sessions; what is shown is HTML of our own (`show`, `live`, `library`, `history`),
 so that no Markdown, no sanitiser and no remote font has a say in it.
 """
 
 from __future__ import annotations
 
-import asyncio
-import logging
-from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
-from rag.chat import library, preload, settings
+from rag.chat import preload, settings
 from rag.chat.asking import asking
 from rag.chat.show import esc
 from rag.chat.talk import Talk
-from rag.errors import RagError
 from rag.web import host_of, is_loopback
 
 if TYPE_CHECKING:
-    from rag.add import Progress, Report
     from rag.assistant import Assistant
 
 _HERE = Path(__file__).parent
-_LOG = logging.getLogger("rag.chat")
-_SCRIPTS = ("page.js", "cards.js", "source.js", "shelves.js", "turns.js")
+_SCRIPTS = ("page.js", "cards.js", "source.js", "shelves.js", "files.js", "turns.js")
 
 HEAD = """
 <header><span class="name"><span>Ask </span><mark>your documents</mark></span>
@@ -42,7 +35,16 @@ TALKS = """
 <div id="talk-list" aria-live="polite"></div>
 """
 SHELF = """
-<div id="watching"></div><p id="gone-book" class="report" role="status"></p><div id="shelf"></div>
+<h2>Library</h2>
+<div id="drop"><span>Drop documents or folders here, or</span><div id="choose">
+<label class="pick">Choose files<input type="file" multiple class="unseen"></label>
+<label class="pick">Choose a folder<input type="file" webkitdirectory multiple class="unseen"></label></div>
+<label class="into">into <select id="into"><option value="">where it belongs</option></select></label>
+<input type="text" id="into-new" maxlength="100" dir="auto" placeholder="Name of the new collection"
+ aria-label="Name of the new collection" hidden></div>
+<div id="report" class="report"></div>
+<div id="watching"></div><p id="gone-book" class="report" role="status"></p>
+<div id="filters"></div><div id="shelf"></div>
 """
 TURNS = """
 <div id="empty"></div><div id="turns" role="region" aria-label="Conversation"></div>
@@ -74,7 +76,7 @@ def blocks(assistant: Assistant) -> Any:
         talk = gr.State(Talk(), time_to_live=24 * 3600, delete_callback=Talk.leave)
         with gr.Column(elem_id="frame", elem_classes="app"):
             _html(HEAD.format(note=note(assistant.config.llm.base_url)), "head")
-            uploads, report = _shelves()
+            _shelves()
             with gr.Column(elem_id="talk"):
                 with gr.Column(elem_id="scroll"):
                     _html(TURNS, "past")
@@ -97,8 +99,6 @@ def blocks(assistant: Assistant) -> Any:
             concurrency_limit=None, concurrency_id="ask", trigger_mode="multiple", **quiet,
         )  # fmt: skip
         stop.click(Talk.stop, [talk], None, queue=False, **quiet)
-        for upload in uploads:
-            upload.upload(adding(assistant), [upload], [report], concurrency_id="add", **quiet)
     page.queue(max_size=64)
     return page
 
@@ -118,58 +118,14 @@ def _html(value: str, name: str) -> Any:
     return gr.HTML(value, elem_id=name, apply_default_css=False, js_on_load=None)
 
 
-def _shelves() -> tuple[tuple[Any, ...], Any]:
+def _shelves() -> None:
     """The three shelves at the side, of which one is open: history, library, settings."""
     import gradio as gr
 
     with gr.Column(elem_id="shelves"):
         _html(TALKS, "talks")
-        with gr.Column(elem_id="library"):
-            _html('<h2>Library</h2><div id="drop">Drop documents here, or</div>', "library-head")
-            with gr.Row(elem_id="choose"):
-                files = gr.UploadButton("Choose files", file_count="multiple", type="filepath", elem_id="files")
-                folder = gr.UploadButton("Choose a folder", file_count="directory", type="filepath", elem_id="folder")
-            report = _html("", "report")
-            _html(SHELF, "shelf-frame")
+        _html(SHELF, "library")
         _html('<div id="settings-panel"></div>', "settings")
-    return (files, folder), report
-
-
-def adding(assistant: Assistant) -> Any:
-    """The handler of files: keeps them beside the index, adds them in a thread, shows how far it is."""
-
-    async def add(uploads: list[str] | str | None) -> AsyncIterator[Any]:
-        told: SimpleQueue[Progress] = SimpleQueue()
-        files = [uploads] if isinstance(uploads, str) else list(uploads or ())
-        try:
-            if len(files) > library.MAX_FILES:
-                raise RagError(f"{len(files)} files at once are too many", hint=f"at most {library.MAX_FILES}")
-            paths = await asyncio.to_thread(library.keep, files, assistant.folder / "originals")
-            work = asyncio.create_task(asyncio.to_thread(assistant.add, paths, progress=told.put))
-            while not work.done():
-                await asyncio.wait({work}, timeout=0.2)
-                for now in _last(told):
-                    yield library.progress(now)
-            result: Report = await work
-            shown = library.report(result)
-        except Exception as error:
-            if not isinstance(error, RagError):
-                _LOG.exception("adding files failed")
-            shown = library.trouble(error)
-        yield shown
-
-    return add
-
-
-def _last(told: SimpleQueue[Progress]) -> Iterator[Progress]:
-    """The newest of what was told since the last look, if anything."""
-    newest: Progress | None = None
-    try:
-        while True:
-            newest = told.get_nowait()
-    except Empty:
-        if newest is not None:
-            yield newest
 
 
 def theme() -> Any:

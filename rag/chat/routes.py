@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import quote as percent
 
 from fastapi import Body, FastAPI, Query
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 
-from rag.chat import history, library, names, original, settings, show
+from rag.chat import history, library, names, original, settings, shelving, show
 from rag.chat.asking import nearest
 from rag.chat.details import inside
 from rag.chat.source import panel
@@ -27,6 +28,7 @@ from rag.types import Answer, Citation, Document, Span
 
 if TYPE_CHECKING:
     from rag.assistant import Assistant
+    from rag.index import SourceRow
 
 _PLACE_GONE = '<p class="error" role="alert">This place is no longer in the library.</p>'
 
@@ -37,6 +39,7 @@ def add_routes(app: FastAPI, assistant: Assistant, *, alone: bool) -> None:
     _sources(app, assistant)
     _conversations(app, assistant)
     _turns(app, assistant)
+    shelving.add_routes(app, assistant)
     ideas = library.Ideas(assistant)
     watching = Watching(assistant) if alone else None
     if watching is not None:
@@ -49,7 +52,7 @@ def add_routes(app: FastAPI, assistant: Assistant, *, alone: bool) -> None:
         parts: dict[str, Any] = {"history": _listing(assistant), "settings": settings.panel(assistant.config)}
         try:
             rows = assistant.sources()
-            parts |= {"empty": library.empty(rows), "shelf": library.shelf(rows)}
+            parts |= _shelf(rows)
             parts["watching"] = watching.html() if watching is not None else ""
         except RagError as error:
             parts |= {"empty": library.trouble(error), "shelf": ""}
@@ -71,8 +74,17 @@ def _sources(app: FastAPI, assistant: Assistant) -> None:
     @app.get("/page/shelf")
     def shelf() -> JSONResponse:
         rows = assistant.sources()
-        parts = {"shelf": library.shelf(rows), "empty": library.empty(rows)}
-        return JSONResponse(parts, headers={"cache-control": "no-store"})
+        return JSONResponse(_shelf(rows), headers={"cache-control": "no-store"})
+
+    @app.put("/page/collection")
+    def rename(
+        old: Annotated[str, Body(max_length=1000)], new: Annotated[str, Body(min_length=1, max_length=100)]
+    ) -> JSONResponse:
+        return JSONResponse({"moved": assistant.rename_collection(old, new.strip() or old)})
+
+    @app.delete("/page/collection")
+    def remove_all(name: str) -> JSONResponse:
+        return JSONResponse({"removed": assistant.remove_collection(name)})
 
     @app.delete("/page/source/{source_id}")
     def remove(source_id: str) -> JSONResponse:
@@ -115,6 +127,17 @@ def _sources(app: FastAPI, assistant: Assistant) -> None:
             return _download(path.read_bytes(), path.name, "application/octet-stream")
         except (LookupError, OSError):
             return Response(_PLACE_GONE, 404, media_type="text/html")
+
+
+def _shelf(rows: Sequence[SourceRow]) -> dict[str, Any]:
+    """What the page shows of the library."""
+    return {
+        "empty": library.empty(rows),
+        "shelf": library.shelf(rows),
+        "types": library.filters(rows),
+        "collections": sorted({show.sendable(row.collection) for row in rows}),
+        "limits": shelving.LIMITS,
+    }
 
 
 def _watching(app: FastAPI, watching: Watching) -> None:

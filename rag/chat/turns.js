@@ -24,7 +24,7 @@ function asking() {
   if (!box().value.trim()) return "{}";
   settle();
   $("#empty").replaceChildren();
-  const wish = { conversation: talk, instead_of: instead, without: [...unticked], settings: { ...chosen(), ...only } };
+  const wish = { conversation: talk, instead_of: instead, without: [...unticked], where: narrowed, settings: { ...chosen(), ...only } };
   replacing = instead;
   only = {};
   stopEditing();

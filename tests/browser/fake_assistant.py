@@ -125,7 +125,13 @@ class FakeAssistant:
     def remove(self, source_id: str) -> bool:
         return self.documents.pop(source_id, None) is not None
 
-    def add(self, paths: Iterable[Path], *, progress: Callable[[Progress], None] | None = None) -> Report:
+    def add(
+        self,
+        paths: Iterable[Path],
+        *,
+        collection: str | None = None,
+        progress: Callable[[Progress], None] | None = None,
+    ) -> Report:
         added, refused = [], []
         files = list(paths)
         for done, path in enumerate(files):
