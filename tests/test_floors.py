@@ -31,7 +31,7 @@ FLOORS = (
         "suggest",
     ),
     ("models", "index", "conversation", "receipt"),
-    ("retrieve", "add", "spread", "watch", "gate", "lack", "weigh", "compare", "answer"),
+    ("retrieve", "add", "spread", "watch", "gate", "lack", "weigh", "compare", "answer", "another"),
     ("library",),
     ("assistant",),
     ("asynchronous", "adapters"),

@@ -49,7 +49,9 @@ def add_routes(app: FastAPI, assistant: Assistant, *, alone: bool) -> None:
     @app.get("/page/start")
     def start(talk: str = "") -> JSONResponse:
         """All that a page begins with, in one reply."""
-        parts: dict[str, Any] = {"history": _listing(assistant), "settings": settings.panel(assistant.config)}
+        writers = assistant.writers()
+        parts: dict[str, Any] = {"history": _listing(assistant), "writers": writers}
+        parts["settings"] = settings.panel(assistant.config, writers)
         try:
             rows = assistant.sources()
             parts |= _shelf(rows)

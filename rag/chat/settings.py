@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rag.chat.show import esc
@@ -23,8 +24,9 @@ _KEYS = (
 )
 
 
-def panel(config: Config) -> str:
-    """The panel over the server's own settings, which hold until something else is chosen."""
+def panel(config: Config, writers: Sequence[str] = ()) -> str:
+    """The panel over the server's own settings, which hold until something else is chosen. `writers`: the LLMs
+    that are installed."""
     c = config
     own = c.llm.model if c.llm.model != "none" else "no model"
     strictness = _select(
@@ -33,8 +35,9 @@ def panel(config: Config) -> str:
         "Strict says less and errs less; lenient shows more, and marks what is only partly backed.",
     )  # fmt: skip
     wording = _select(
-        "llm.model", "Who words the answer", f"{own} (as set)", (("none", "Nobody: quotes alone"),),
-        "Quotes alone come at once and are always the documents' own words.",
+        "llm.model", "Who words the answer", f"{own} (as set)",
+        (("none", "Nobody: quotes alone"), *((name, name) for name in writers if name != c.llm.model)),
+        "Quotes alone come at once and are always the documents' own words. Another model takes time to load.",
     )  # fmt: skip
     passages = _select(
         "retrieve.k", "Passages read for each question", f"{c.retrieve.k} (as set)",
@@ -55,7 +58,7 @@ def keys() -> str:
 def _select(
     key: str, name: str, default: str, choices: tuple[tuple[str, str], ...], says: str, kind: str = "data-set"
 ) -> str:
-    options = "".join(f'<option value="{value}">{esc(shown)}</option>' for value, shown in choices)
+    options = "".join(f'<option value="{esc(value)}">{esc(shown)}</option>' for value, shown in choices)
     hint = f"<small>{esc(says)}</small>" if says else ""
     return (
         f'<label class="setting"><span>{esc(name)}</span><select {kind}="{key}">'

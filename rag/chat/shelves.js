@@ -204,6 +204,7 @@ function begin(parts) {
   if (parts.shelf !== undefined) putShelf(parts);
   if (parts.watching) putWatching(parts.watching);
   if (parts.settings) showSettings(parts.settings);
+  if (parts.writers) writers = parts.writers;
   if (parts.talk) showTalk(parts.talk);
   else { putEmpty(parts.empty ?? ""); if (parts.lost) $("#empty").insertAdjacentHTML("afterbegin", parts.lost); }
 }

@@ -34,6 +34,7 @@ BACKING: Mapping[Verdict, str] = {
     Verdict.UNSUPPORTED: "The quote does not back the sentence",
 }
 OWN_WORDS = "The document's own words"
+_WISHED = {"llm.model": "worded by {}", "retrieve.k": "{} passages"}
 LOST = "The document has changed since and no longer says this"
 _THUMB = (
     '<svg viewBox="0 0 16 16" aria-hidden="true"><path d="M5 7v6.5M5 7l2.6-5.2c1.2 0 1.9.9 1.6 2.1L8.7 6.2h3.9c.9 0 '
@@ -142,8 +143,7 @@ def trouble(error: Exception) -> str:
 def chosen(settings: Mapping[str, str]) -> str:
     """What was chosen for one question, over its answer. '' if nothing was."""
     said = [
-        "quotes alone" if key == "llm.model" else f"{value} passages" if key == "retrieve.k" else value
-        for key, value in settings.items()
+        _WISHED.get(key, "{}").format(value) if value != "none" else "quotes alone" for key, value in settings.items()
     ]
     return f'<p class="chosen">Asked for: {esc(", ".join(said))}</p>' if said else ""
 

@@ -89,12 +89,25 @@ function edit(button) {
 }
 function stopEditing() { instead = null; $("#editing").hidden = true; }
 function retry(button) {
-  const turn = button.closest(".turn"), [key, value] = button.dataset.howElse.split("=");
+  const turn = button.closest(".turn"), [key, value] = button.dataset.howElse.split(/=(.*)/s);
   closeMenus();
   edit($(".again", turn));
   only = { [key]: value };
   setTimeout(() => $("#send").click(), 60);
 }
+
+// Other models that are installed, offered when the menu is opened.
+let writers = [];
+document.addEventListener("toggle", (event) => {
+  const drop = event.target.open && $(".retry", event.target)?.parentElement;
+  if (!drop || $("[data-model]", drop)) return;
+  for (const name of writers) {
+    const button = document.createElement("button");
+    Object.assign(button, { type: "button", className: "plain retry", textContent: `Worded by ${name}`, dir: "auto" });
+    Object.assign(button.dataset, { howElse: `llm.model=${name}`, model: name });
+    drop.append(button);
+  }
+}, true);
 
 // ---- right or wrong, with a note
 async function rate(button) {

@@ -113,6 +113,9 @@ class FakeAssistant:
     def warm(self) -> None:
         """Nothing to load."""
 
+    def writers(self) -> list[str]:
+        return [self.config.llm.model, "another-model"]
+
     def sources(self) -> list[SourceRow]:
         return [
             replace(_row(d), digest=self.digests.get(id_, ""), collection=self.collections.get(id_, "default"))

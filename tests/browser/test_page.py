@@ -182,7 +182,7 @@ def test_the_drawer_tells_how_the_answer_was_found(desk: Desk) -> None:
     desk.page.click("#live .how > summary")
     desk.page.wait_for_selector("#live .bar")
     drawer = desk.page.inner_text("#live .how")
-    facts = ("93%", "dense #1", "lexical #2", "retrieve", "0.020 s", "And 1913.", "1913 is not in the quotes", "fake@1")
+    facts = ("93%", "by meaning", "by words", "#2", "0.020 s", "And 1913.", "1913 is not in the quotes", "fake@1")
     assert [fact for fact in facts if fact not in drawer] == []
     desk.page.click("#live .how > summary")
     desk.ask("repeat, so that the turn settles")

@@ -279,3 +279,20 @@ def test_an_answer_kept_before_passages_were_shows_those_of_its_evidence() -> No
     *_, answer = FakeAssistant().stream("trees?")
     assert isinstance(answer, Answer) and answer.trace.hits == ()
     assert "The passage found" in inside(answer)
+
+
+def test_an_answer_can_be_worded_by_another_model_from_its_menu_and_by_the_settings(chromium: Any) -> None:
+    fake = FakeAssistant()
+    with served(fake) as address:
+        desk = Desk(chromium.new_page(viewport={"width": 1280, "height": 820}), address)
+        desk.ask("trees?")
+        desk.page.click("#live .menu summary")
+        desk.shot("ask-again")
+        desk.page.click("#live [data-model='another-model']")
+        desk.page.wait_for_selector("#live .chosen:has-text('worded by another-model')")
+        assert fake.chosen[-1] == {"llm.model": "another-model"}
+        desk.shelf("settings")
+        desk.page.select_option("[data-set='llm.model']", "another-model")
+        desk.ask("repeat it")
+        assert fake.chosen[-1] == {"llm.model": "another-model"}
+        desk.page.close()
