@@ -27,6 +27,7 @@ from rag.chat.live import Live, finished
 from rag.chat.routes import _opened
 from rag.chat.source import panel
 from rag.chat.talk import Running, Talk
+from rag.chat.texts import say
 from rag.conversation import Conversation, Conversations, Feedback, Summary, Turn, read
 from rag.conversation.export import verify
 from rag.errors import UsageError
@@ -232,7 +233,7 @@ def test_a_quote_that_moved_leads_to_its_new_place_and_one_that_is_lost_says_so(
     assert f'data-quote="{moved.span.start}-{moved.span.end}"' in html
     assert f'data-quote="{first.span.start}-' not in html
     lost = re.findall(r'class="cite lost"[^>]*data-n="(\d)"', html)
-    assert lost == ["2"] and show.LOST in html
+    assert lost == ["2"] and say("source.lost") in html
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ A door: it parses, calls and shows; what to answer is decided below. On the way 
     shelving.py  files on their way to it
     settings.py  what can be chosen
     names.py     what a document is called                     preload.py  what is there before Gradio starts
+    parts.py     what of the page stands still                 texts/      every word of it, by language
 """
 
 from __future__ import annotations
@@ -46,10 +47,11 @@ def build(assistant: Assistant, host: str = "127.0.0.1", password: str | None = 
     import gradio as gr
     from fastapi import FastAPI
 
-    from rag.chat import page, shelving
+    from rag.chat import page, shelving, texts
     from rag.chat.preload import Early
     from rag.chat.routes import add_routes
 
+    texts.use(assistant.config.ui.language)
     app = FastAPI(title="rag chat", docs_url=None, redoc_url=None, openapi_url=None)
 
     add_routes(app, assistant, alone=is_loopback(host))

@@ -15,6 +15,7 @@ from rag.chat import show
 from rag.chat.live import Live
 from rag.chat.settings import CHOOSABLE
 from rag.chat.talk import Running, Talk
+from rag.chat.texts import say
 from rag.errors import ConversationError, RagError
 from rag.filters import Filter
 from rag.types import Answer, Citation, Event, Outcome
@@ -93,7 +94,7 @@ def asking(assistant: Assistant, same: Any) -> Any:
         shown = ""
         try:
             if len(on_the_way) > WAITING:
-                raise RagError(f"{len(on_the_way)} questions are on their way already", "ask again in a moment")
+                raise RagError(say("talk.full", n=len(on_the_way)), say("talk.full_hint"))
             on_the_way[running] = time.monotonic()
             async for events in running.batches():
                 live.take(events)
@@ -146,7 +147,7 @@ def _settle(assistant: Assistant, live: Live, answer: Answer, wish: Wish) -> Non
             now = kept.add(None, answer, settings=wish.settings)
         live.place = f"{now.id}/{len(now.turns) - 1}"
     except RagError as error:
-        live.note = show.trouble(RagError(f"This answer could not be kept: {error.message}", error.hint))
+        live.note = show.trouble(RagError(say("talk.not_kept", why=error.message), error.hint))
 
 
 def nearest(assistant: Assistant, answer: Answer, most: int = 3) -> tuple[Citation, ...]:

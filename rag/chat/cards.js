@@ -60,11 +60,11 @@ function walk(by) {
 }
 
 // ---- the finished answer is said once to whoever listens; while it is written, nothing is
-function say() {
+function tellAnswer() {
   const turn = $("#live:not(.gone) .turn.done, #live:not(.gone) .turn.stopped");
   if (!turn || turn.dataset.said || turn.hidden) return;
   turn.dataset.said = "1";
-  const words = $(".words", turn)?.cloneNode(true);
-  for (const chips of $$(".chips, footer", words ?? turn.cloneNode())) chips.remove();
-  $("#told").textContent = [$(".outcome", turn), words, $(".verdicts", turn)].map((part) => part?.textContent.trim()).filter(Boolean).join(". ");
+  const text = $(".words", turn)?.cloneNode(true);
+  for (const chips of $$(".chips, footer", text ?? turn.cloneNode())) chips.remove();
+  $("#told").textContent = [$(".outcome", turn), text, $(".verdicts", turn)].map((part) => part?.textContent.trim()).filter(Boolean).join(". ");
 }

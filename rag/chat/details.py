@@ -10,41 +10,19 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 
 from rag.chat.names import shown
-from rag.chat.show import OWN_WORDS, esc, marked, numbered
-from rag.types import Answer, Evidence, Hit, Origin, Trace, Verdict
+from rag.chat.show import esc, marked, numbered
+from rag.chat.texts import count, say
+from rag.types import Answer, Evidence, Hit, Origin, Trace
 
-_VERDICTS = {
-    Verdict.SUPPORTED: "Backed by its quotes",
-    Verdict.PARTIAL: "Only partly backed by its quotes",
-    Verdict.UNSUPPORTED: "Not confirmed by a quote",
-}
-_RANKINGS = {"dense": "by meaning", "lexical": "by words"}
-_STEPS = {
-    "retrieve": "Finding passages",
-    "read": "Reading them",
-    "first_quote": "First quote, from the start",
-    "prompt": "Writing the prompt",
-    "wait": "Waiting for the model",
-    "llm": "The model writes",
-    "judge": "Checking its sentences",
-    "total": "All together",
-}
-_SHARES = {
-    "coverage": "Words of the question in the best passage",
-    "names": "Names and numbers of the question in it",
-    "lack": "Something in the question speaks against it",
-}
-_LOGITS = {
-    "span": "A short answer stands out",
-    "sentence": "A sentence reads like the answer",
-    "relevance": "The passage is about the question",
-    "lead": "It is ahead of the other passages",
-}
+_SHARES = ("coverage", "names", "lack")
+_LOGITS = ("span", "sentence", "relevance", "lead")
+_STEPS = {"prompt": "render"}  # the names of steps that mean something else among the texts
+_KNOWN = frozenset({"retrieve", "read", "first_quote", "prompt", "wait", "llm", "judge", "total"})
 
 
 def drawer(answer: Answer) -> str:
     """The closed drawer under one answer, with all that lies in it."""
-    return f'<details class="how"><summary>How this answer was found</summary>{inside(answer)}</details>'
+    return f'<details class="how"><summary>{say("how.title")}</summary>{inside(answer)}</details>'
 
 
 def inside(answer: Answer) -> str:
@@ -52,18 +30,18 @@ def inside(answer: Answer) -> str:
     trace = answer.trace
     hits = trace.hits or _hits_of(answer.evidence)
     parts = [
-        _section("Sentences of the answer", _claims(answer)),
-        _section("Left out of the answer", (_withheld(text, why) for text, why in trace.withheld), "withheld"),
-        _section("Evidence: how likely each sentence answers", map(_evidence, answer.evidence)),
-        _section("The passage found" if len(hits) == 1 else f"All {len(hits)} passages found", _passages(hits)),
-        _section("What speaks for an answer", _signals(trace)),
-        _section("Seconds per step", _seconds(trace.seconds)),
-        _text("What kept the model from answering", trace.trouble),
-        _text("What the model wrote", trace.draft),
-        _text("Prompt, exactly as sent", trace.prompt),
-        _text("Models and index", "\n".join(f"{name}  {print_}" for name, print_ in trace.fingerprints.items())),
+        _section(say("how.sentences"), _claims(answer)),
+        _section(say("how.left_out"), (_withheld(text, why) for text, why in trace.withheld), "withheld"),
+        _section(say("how.evidence"), map(_evidence, answer.evidence)),
+        _section(count("how.passages", len(hits)), _passages(hits)),
+        _section(say("how.signals"), _signals(trace)),
+        _section(say("how.seconds"), _seconds(trace.seconds)),
+        _text(say("how.trouble"), trace.trouble),
+        _text(say("how.draft"), trace.draft),
+        _text(say("how.prompt"), trace.prompt),
+        _text(say("how.models"), "\n".join(f"{name}  {print_}" for name, print_ in trace.fingerprints.items())),
     ]
-    searched = f'<p class="searched">Searched for: {esc(trace.query)}</p>' if trace.query else ""
+    searched = f'<p class="searched">{say("how.searched", query=esc(trace.query))}</p>' if trace.query else ""
     return searched + "".join(parts)
 
 
@@ -96,9 +74,9 @@ def _claims(answer: Answer) -> Iterable[str]:
     """Each sentence that is shown, with its verdict and the numbers of its quotes."""
     numbers = numbered(answer)
     for words, claim in answer:
-        says = OWN_WORDS if claim.origin is Origin.QUOTE else _VERDICTS[claim.verdict]
+        says = say("answer.own_words" if claim.origin is Origin.QUOTE else f"how.{claim.verdict.value}")
         quotes = ", ".join(str(numbers[c]) for c in claim.citations)
-        quotes = quotes and f" &middot; quote{'s' if len(claim.citations) > 1 else ''} {quotes}"
+        quotes = quotes and f" &middot; {count('how.quotes', len(claim.citations), which=quotes)}"
         yield (
             f'<li class="said-only"><span class="said" dir="auto">{esc(words)}</span>'
             f'<small class="{claim.verdict.value}"><i class="dot" aria-hidden="true"></i>{esc(says)}{quotes}</small>'
@@ -130,7 +108,8 @@ def _passage(number: int, hit: Hit, best: float, worst: int) -> str:
 def _rank(name: str, rank: int, worst: int) -> str:
     """A place in one ranking; the bar is full for the first."""
     share = 1 - (rank - 1) / worst
-    return f'<span class="rank">{esc(_RANKINGS.get(name, name))} {bar(share, f"#{rank}")}</span>'
+    said = say(f"how.{name}") if name in ("dense", "lexical") else esc(name)
+    return f'<span class="rank">{said} {bar(share, f"#{rank}")}</span>'
 
 
 def _row(name: str, line: str) -> str:
@@ -141,18 +120,19 @@ def _seconds(seconds: Mapping[str, float]) -> Iterable[str]:
     longest = max(seconds.values(), default=0.0)
     for step, took in seconds.items():
         share = took / longest if longest > 0 else 0.0
-        yield _row(_STEPS.get(step, step), bar(share, f"{took:.3f} s"))
+        yield _row(say(f"how.{_STEPS.get(step, step)}") if step in _KNOWN else step, bar(share, f"{took:.3f} s"))
 
 
 def _signals(trace: Trace) -> Iterable[str]:
     """All of them in plain words. Logits (they run from about -12 to 12) become shares by the logistic curve."""
     if trace.signals:
-        yield _row("All in all, an answer is there", bar(trace.confidence, f"{trace.confidence:.0%}"))
+        yield _row(say("how.confidence"), bar(trace.confidence, f"{trace.confidence:.0%}"))
     for name, value in trace.signals.items():
         if name in _SHARES:
-            yield _row(_SHARES[name], bar(value, f"{value:.0%}"))
+            yield _row(say(f"how.{name}"), bar(value, f"{value:.0%}"))
         else:
-            yield _row(_LOGITS.get(name, name), bar(1 / (1 + math.exp(-max(-50.0, min(50.0, value)))), f"{value:+.1f}"))
+            share = 1 / (1 + math.exp(-max(-50.0, min(50.0, value))))
+            yield _row(say(f"how.{name}") if name in _LOGITS else name, bar(share, f"{value:+.1f}"))
 
 
 def _withheld(text: str, why: str) -> str:

@@ -1,10 +1,6 @@
 // ---- files for the library: dropped anywhere or chosen, folders too; each has a row that says how far it is
 let limits = { files: 500, mb: 100 };
 let shelving = Promise.resolve();   // one batch after the other
-const STATES = {
-  waiting: "waits", sending: "is sent", sent: "waits", reading: "is read", added: "added", changed: "brought up to date",
-  unchanged: "was there already", refused: "refused",
-};
 // Everything under what was dropped: [{ file, path }]. Entries must be asked for before the event is over.
 function dropped(transfer) {
   const entries = [...transfer.items].filter((item) => item.kind === "file").map((item) => item.webkitGetAsEntry?.() ?? null);
@@ -28,15 +24,15 @@ function picked(input) {
   return files.filter(({ path }) => !path.split("/").some((part) => part.startsWith(".")));
 }
 function shelve(files) {
-  shelving = shelving.then(() => batch(files)).catch(() => tellAll("The files could not be added.", true));
+  shelving = shelving.then(() => batch(files)).catch(() => tellAll(words("not_added"), true));
 }
 async function batch(files) {
   if (!files.length) return;
   $("#report").replaceChildren(Object.assign(document.createElement("p"), { className: "all" }), document.createElement("ul"));
   $("#report .all").setAttribute("role", "status");
-  if (files.length > limits.files) return tellAll(`${files.length} files at once are too many: at most ${limits.files}. Nothing was sent.`, true);
+  if (files.length > limits.files) return tellAll(words("too_many", { n: files.length, most: limits.files }), true);
   const collection = intoCollection(), waiting = files.map(({ file, path }) => ({ file, row: rowOf(path) }));
-  tellAll(`${files.length === 1 ? "1 file" : `${files.length} files`} on the way`);
+  tellAll(words(files.length === 1 ? "on_the_way_one" : "on_the_way_many", { n: files.length }));
   const keys = new Map();
   let refused = 0;
   for (const { file, row } of waiting) {
@@ -45,15 +41,15 @@ async function batch(files) {
     if (sent.key) { keys.set(sent.key, row); put(row, "sent"); } else { refused += 1; put(row, "refused", [sent.why]); }
   }
   const end = keys.size ? await bring(keys, collection) : {};
-  const parts = [end.said, refused ? `${refused} not taken` : ""].filter(Boolean);
-  tellAll(end.trouble ?? (parts.join(", ") || "Nothing added"), Boolean(end.trouble));
+  const parts = [end.said, refused ? words("not_taken", { n: refused }) : ""].filter(Boolean);
+  tellAll(end.trouble ?? (parts.join(", ") || words("nothing_added")), Boolean(end.trouble));
   reloadShelf();
 }
 // Looked at before anything is sent.
 function tooMuch(file) {
-  if (!file) return "it cannot be read";
-  if (file.size > limits.mb * 2 ** 20) return `it is larger than ${limits.mb} MB`;
-  return file.size ? "" : "it is empty";
+  if (!file) return words("unreadable");
+  if (file.size > limits.mb * 2 ** 20) return words("too_large", { mb: limits.mb });
+  return file.size ? "" : words("no_bytes");
 }
 function rowOf(path) {
   const row = document.createElement("li"), name = document.createElement("span"), bar = document.createElement("progress");
@@ -70,7 +66,7 @@ function rowOf(path) {
 }
 function put(row, state, more = []) {
   row.dataset.state = state;
-  $("small", row).textContent = [STATES[state], ...more].filter(Boolean).join(": ");
+  $("small", row).textContent = [words(state), ...more].filter(Boolean).join(": ");
   const bar = $("progress", row);
   if (state === "reading") bar.removeAttribute("value");
   bar.hidden = !["sending", "sent", "reading"].includes(state);
@@ -81,15 +77,15 @@ function transfer(file, row) {
     request.open("PUT", `page/upload?name=${encodeURIComponent(file.name)}`);
     request.setRequestHeader("content-type", "application/octet-stream");
     request.upload.onprogress = (event) => { $("progress", row).value = event.loaded / (event.total || 1); };
-    request.onload = () => { try { done(JSON.parse(request.responseText)); } catch { done({ why: "the server refused it" }); } };
-    request.onerror = () => done({ why: "it could not be sent" });
+    request.onload = () => { try { done(JSON.parse(request.responseText)); } catch { done({ why: words("server_refused") }); } };
+    request.onerror = () => done({ why: words("not_sent") });
     put(row, "sending");
     request.send(file);
   });
 }
 async function bring(keys, collection) {
   const reply = await send("POST", "page/add", { keys: [...keys.keys()], collection }).catch(() => null);
-  if (!reply?.ok) return { trouble: "The server does not answer. Is it still running?" };
+  if (!reply?.ok) return { trouble: words("silent") };
   const reader = reply.body.pipeThrough(new TextDecoderStream()).getReader();
   let left = "", end = {};
   for (;;) {
@@ -133,7 +129,7 @@ function intoCollection() {
 }
 function putCollections(names) {
   const select = $("#into"), now = intoCollection();
-  const fixed = [["", "where it belongs"], ...names.map((name) => [name, name]), ["+", "a new collection …"]];
+  const fixed = [["", words("own_place")], ...names.map((name) => [name, name]), ["+", words("new_set")]];
   select.replaceChildren(...fixed.map(([value, text]) => new Option(text, value)));
   select.value = names.includes(now) ? now : "";
   $("#into-new").hidden = select.value !== "+";
@@ -142,14 +138,14 @@ function actOnSet(button) {
   const head = button.closest(".set-head"), old = head.dataset.name;
   if (button.dataset.setDoes === "rename") {
     closeMenus();
-    return renameIn($(".set span", head), old, "Name of the collection", async (name) => {
+    return renameIn($(".set span", head), old, words("set_name"), async (name) => {
       if (name.trim() && name !== old) await send("PUT", "page/collection", { old, new: name }).catch(() => null);
       reloadShelf();
     });
   }
-  sure(button, "Remove all", async () => {
+  sure(button, words("remove_all"), async () => {
     const reply = await send("DELETE", `page/collection?name=${encodeURIComponent(old)}`).catch(() => null);
-    $("#gone-book").textContent = reply?.ok ? "Removed." : "This could not be removed.";
+    $("#gone-book").textContent = words(reply?.ok ? "removed" : "not_removed");
     reloadShelf();
   });
 }

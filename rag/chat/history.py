@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from rag.chat import show
 from rag.chat.live import finished
 from rag.chat.show import esc
+from rag.chat.texts import count, month, say
 from rag.types import Answer, Citation, Outcome
 
 if TYPE_CHECKING:
@@ -23,12 +24,9 @@ Near = Callable[[Answer], tuple[Citation, ...]]
 
 def listing(rows: Sequence[Summary], words: str = "", damaged: Sequence[str] = (), now: float | None = None) -> str:
     """The list of conversations, by day; `damaged`: names of files that were set aside."""
-    aside = "".join(
-        f'<p class="report" role="alert">A conversation could not be read. Its file was set aside: {esc(name)}</p>'
-        for name in damaged
-    )
+    aside = "".join(f'<p class="report" role="alert">{say("history.damaged", name=esc(name))}</p>' for name in damaged)
     if not rows:
-        nothing = "No conversation holds these words." if words.strip() else "No conversations yet."
+        nothing = say("history.none_found" if words.strip() else "history.none")
         return f'{aside}<p class="report">{nothing}</p>'
     parts, day = [], ""
     for row in rows:
@@ -76,21 +74,23 @@ def checked(answer: Answer, now: Stands) -> tuple[Answer, frozenset[Citation]]:
 
 
 def _row(row: Summary) -> str:
-    count = f"{row.turns} question{'' if row.turns == 1 else 's'}"
     does = "".join(
-        f'<button type="button" class="plain" data-talk="{does}">{name}</button>'
+        f'<button type="button" class="plain" data-talk="{does}">{say(name)}</button>'
         for does, name in (
-            ("rename", "Rename"), ("md", "Export as Markdown"), ("json", "Export as JSON"), ("delete", "Delete"),
+            ("rename", "history.rename"), ("md", "history.markdown"), ("json", "history.json"),
+            ("delete", "history.delete"),
         )
     )  # fmt: skip
     when = time.strftime("%H:%M", time.localtime(row.changed))
     return (
         f'<li data-id="{row.id}"><button type="button" class="open-talk"><span dir="auto">{esc(row.title)}</span>'
-        f'<small>{when} &middot; {count}</small></button><details class="menu"><summary class="plain"'
-        f' aria-label="More about {esc(row.title)}">&hellip;</summary><div class="drop">{does}</div></details></li>'
+        f"<small>{when} &middot; {count('history.questions', row.turns)}</small></button>"
+        f'<details class="menu"><summary class="plain" aria-label="{say("history.more", title=esc(row.title))}">'
+        f'&hellip;</summary><div class="drop">{does}</div></details></li>'
     )
 
 
 def _day(then: float, now: float) -> str:
     days = (time.localtime(now).tm_yday - time.localtime(then).tm_yday) if now - then < 3 * 86400 else 9
-    return {0: "Today", 1: "Yesterday"}.get(days, time.strftime("%B %Y", time.localtime(then)))
+    near = {0: say("history.today"), 1: say("history.yesterday")}
+    return near[days] if days in near else month(then)

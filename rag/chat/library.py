@@ -9,7 +9,8 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from rag.chat.names import file_name, shown
-from rag.chat.show import UNEXPECTED, esc
+from rag.chat.show import esc
+from rag.chat.texts import count, day, say
 from rag.errors import RagError
 from rag.index import DEFAULT
 from rag.load.kinds import KINDS
@@ -40,16 +41,13 @@ _REST_S = 0.3  # between two questions that only we ask: a person's comes first
 def empty(rows: Sequence[SourceRow]) -> str:
     """What the page shows before the first question."""
     if not rows:
-        invitation = "Your library is empty. Open <b>Library</b> above and drop in the documents to question."
+        invitation = say("library.empty", library=f"<b>{say('head.library')}</b>")
     else:
-        invitation = (
-            f"{_count(len(rows), 'document')} in your library. Every answer shows the very words that back it: "
-            "click a number to see them in their place."
-        )
+        invitation = say("library.invitation", documents=count("library.documents", len(rows)))
     known = examples(rows)
     wanted = "" if known else " data-ideas"
-    listed = f'<div class="examples" aria-label="Questions to begin with"{wanted}>{_asks(known)}</div>'
-    return f'<div class="empty"><h1>What do you want to know?</h1><p>{invitation}</p>{listed if rows else ""}</div>'
+    listed = f'<div class="examples" aria-label="{say("library.begin")}"{wanted}>{_asks(known)}</div>'
+    return f'<div class="empty"><h1>{say("library.what")}</h1><p>{invitation}</p>{listed if rows else ""}</div>'
 
 
 def examples(rows: Iterable[SourceRow]) -> list[str]:
@@ -105,7 +103,7 @@ def shelf(rows: Sequence[SourceRow]) -> str:
     """The list of documents: a tick that says whether to look into it, a button that removes it (asked twice). Where
     there is a collection that somebody named, under its name, with a tick for all and what can be done with it."""
     if not rows:
-        return '<p class="report">No documents yet.</p>'
+        return f'<p class="report">{say("library.none")}</p>'
     sets: dict[str, list[SourceRow]] = {}
     for row in rows:
         sets.setdefault(row.collection, []).append(row)
@@ -118,13 +116,14 @@ def _set(name: str, rows: Sequence[SourceRow]) -> str:
     said = esc(name)
     does = "".join(
         f'<button type="button" class="plain" data-set-does="{does}">{shown_}</button>'
-        for does, shown_ in (("rename", "Rename"), ("remove", "Remove all"))
+        for does, shown_ in (("rename", say("history.rename")), ("remove", say("library.remove_all")))
     )
     return (
         f'<div class="set-head" data-name="{said}"><label class="set">'
         f'<input type="checkbox" checked data-set-of="{said}"><span dir="auto">{said}</span>'
-        f'<small>{_count(len(rows), "document")}</small></label><details class="menu"><summary class="plain"'
-        f' aria-label="More about {said}">&hellip;</summary><div class="drop">{does}</div></details></div>'
+        f'<small>{count("library.documents", len(rows))}</small></label><details class="menu"><summary class="plain"'
+        f' aria-label="{say("history.more", title=said)}">&hellip;</summary><div class="drop">{does}</div></details>'
+        f"</div>"
         f'<ul class="shelf-list" data-in="{said}">{"".join(map(_book, rows))}</ul>'
     )
 
@@ -145,9 +144,10 @@ def _book(row: SourceRow) -> str:
     return (
         f'<li{dated}><label class="title"><input type="checkbox" checked data-tick="{esc(row.source.id)}">'
         f'<span dir="auto" title="{esc(file_name(row.source.uri))}">{name}</span></label>'
-        f"<small>{_size(row.characters)} &middot; {_count(row.passages, 'passage')} &middot; {_day(row.added)}</small>"
+        f"<small>{_size(row.characters)} &middot; {count('library.passages', row.passages)} &middot; {day(row.added)}"
+        "</small>"
         f'<button type="button" class="plain remove" data-id="{esc(row.source.id)}"'
-        f' aria-label="Remove {name}">Remove</button></li>'
+        f' aria-label="{say("library.remove_says", title=name)}">{say("library.remove")}</button></li>'
     )
 
 
@@ -156,17 +156,11 @@ def trouble(error: Exception) -> str:
     if isinstance(error, RagError):
         said = f'{esc(error.message)} <span class="hint">{esc(error.hint)}</span>'
     else:
-        said = UNEXPECTED
+        said = say("library.unexpected")
     return f'<div class="report error" role="alert" data-done>{said}</div>'
 
 
-def _count(n: int, noun: str) -> str:
-    return f"{n:,} {noun}{'' if n == 1 else 's'}"
-
-
 def _size(characters: int) -> str:
-    return f"{characters:,} characters" if characters < 10_000 else f"{characters / 1000:,.0f}k characters"
-
-
-def _day(unix: float) -> str:
-    return time.strftime("%-d %b %Y", time.localtime(unix))
+    if characters < 10_000:
+        return say("library.characters", n=f"{characters:,}")
+    return say("library.thousands", n=f"{characters / 1000:,.0f}")

@@ -12,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 from rag.chat import names
 from rag.chat.show import esc
+from rag.chat.texts import say
 from rag.errors import DocumentError
 from rag.files import sha256_of
 from rag.types import Document, Mark, Span
@@ -34,18 +35,16 @@ def file_of(assistant: Assistant, source_id: str) -> Path:
     address = urlsplit(row.source.uri)
     name = names.file_name(row.source.uri)
     if address.scheme != "file" or "#" in row.source.uri:
-        raise DocumentError(f"{name} is no file of its own", "its text is shown")
+        raise DocumentError(say("original.no_file", name=name), say("original.text_shown"))
     path = Path(unquote(address.path))
     try:
         stat = path.stat()
         if (known := _proven.get(path)) is None or known[:2] != (stat.st_mtime_ns, stat.st_size):
             known = _proven[path] = (stat.st_mtime_ns, stat.st_size, sha256_of(path))
     except OSError:
-        raise DocumentError(
-            f"the original file is gone: {path}", "its text, as it was indexed, is still here"
-        ) from None
+        raise DocumentError(say("original.file_gone", path=path), say("original.text_here")) from None
     if row.digest and known[2] != row.digest:
-        raise DocumentError(f"{name} has changed since it was indexed", f"rag add {os.fspath(path)}")
+        raise DocumentError(say("original.changed", name=name), f"rag add {os.fspath(path)}")
     return path
 
 
@@ -55,10 +54,10 @@ def leaves(assistant: Assistant, source_id: str, quote: Span, number: int | None
     document = assistant.document(source_id)
     pages = pages_of(document)
     if not pages:
-        raise DocumentError("this document has no pages", "its text is shown")
+        raise DocumentError(say("original.no_pages"), say("original.text_shown"))
     shown = on_pages(document, quote) if number is None else [number]
     if not shown or any(n not in pages for n in shown):
-        raise DocumentError(f"{names.shown(document.source)} has no such page", "its text is shown")
+        raise DocumentError(say("original.no_page", name=names.shown(document.source)), say("original.text_shown"))
     figures = "".join(_figure(assistant, document, pages[n], n, quote) for n in shown)
     return f"{_turning(shown, list(pages))}{figures}"
 
@@ -68,7 +67,7 @@ def picture(assistant: Assistant, source_id: str, quote: Span, number: int) -> b
     document = assistant.document(source_id)
     page = pages_of(document).get(number)
     if page is None:
-        raise DocumentError(f"this document has no page {number}")
+        raise DocumentError(say("original.no_page", name=names.shown(document.source)))
     return _leaf(assistant, document, page, number, quote).png
 
 
@@ -90,13 +89,9 @@ def _figure(assistant: Assistant, document: Document, page: Mark, number: int, q
         f'<i class="box" style="left:{x:.3%};top:{y:.3%};width:{w:.3%};height:{h:.3%}"></i>'
         for x, y, w, h in drawn.boxes
     )
-    told = (
-        '<p class="where">Where the words stand on this page could not be told; they are in the text.</p>'
-        if page.span.overlaps(quote) and not boxes
-        else ""
-    )
+    told = f'<p class="where">{say("original.unknown")}</p>' if page.span.overlaps(quote) and not boxes else ""
     url = f"page/leaf/{esc(document.source.id)}/{quote.start}-{quote.end}.png?page={number}"
-    name = f"Page {number} of {esc(names.shown(document.source))}"
+    name = say("original.page", n=number, title=esc(names.shown(document.source)))
     return (
         f'{told}<figure class="leaf"><img src="{url}" alt="{name}" width="{drawn.width}" height="{drawn.height}">'
         f"{boxes}</figure>"
@@ -107,14 +102,15 @@ def _turning(shown: Sequence[int], pages: Sequence[int]) -> str:
     """The way to the page before and the page after, 0 where there is none."""
     before = max((n for n in pages if n < shown[0]), default=0)
     after = min((n for n in pages if n > shown[-1]), default=0)
-    said = f"Page {shown[0]}" if len(shown) == 1 else f"Pages {shown[0]} to {shown[-1]}"
+    name = "original.one" if len(shown) == 1 else "original.several"
+    said = say(name, n=shown[0], first=shown[0], last=shown[-1], all=max(pages))
 
     def button(number: int, sign: str, name: str) -> str:
         off = "" if number else " disabled"
         return f'<button type="button" class="plain" data-turn="{number}" aria-label="{name}"{off}>{sign}</button>'
 
-    where = f'<span role="status">{said} of {max(pages)}</span>'
-    back, on = button(before, "&lsaquo;", "Page before"), button(after, "&rsaquo;", "Page after")
+    where = f'<span role="status">{said}</span>'
+    back, on = button(before, "&lsaquo;", say("original.before")), button(after, "&rsaquo;", say("original.after"))
     return f'<p class="turning">{back}{where}{on}</p>'
 
 

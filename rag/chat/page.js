@@ -7,7 +7,12 @@ const stored = (key, value) => {
   try { return value === undefined ? localStorage.getItem(key) : localStorage.setItem(key, value); } catch { return null; }
 };
 const talkInAddress = () => new URLSearchParams(location.hash.slice(1)).get("talk") ?? "";
-const SILENT = '<p class="error" role="alert">The server does not answer. Is it still running?</p>';
+// What the page says: T is told by the server, in the language that is set. It holds nothing that would be HTML.
+const words = (name, places = {}) => T[name].replace(/\{(\w+)\}/g, (_, place) => places[place] ?? "");
+const SILENT = `<p class="error" role="alert">${words("silent")}</p>`;
+const speak = (element) => { element.lang = T.language; element.dir = T.direction; };
+speak(document.documentElement);
+document.documentElement.style.setProperty("--asked-below", JSON.stringify(T.asked_below));
 
 // ---- what the page begins with is asked for at once, while Gradio still loads
 const get = (url) => fetch(url).then((reply) => (reply.ok ? reply.json() : Promise.reject(reply)));
@@ -45,7 +50,7 @@ const watch = () => {
     frame().classList.toggle("busy", Boolean(running()));   // a class, not :has(): that would look through every turn
     if (over && !over.isConnected) hideCard();
     arrived();
-    say();
+    tellAnswer();
     if (!follow) return;
     const turn = $("#live .turn");
     // a long answer is read from its question down, not from its end up
@@ -127,10 +132,12 @@ const narrow = () => matchMedia("(max-width: 760px)").matches;
 const ready = new MutationObserver(async () => {
   if (!$("#live") || !$("#panel") || !box() || !$("#shelf") || !$("#talk-list") || !$("#settings-panel")) return;
   ready.disconnect();
+  speak(document.documentElement);   // Gradio has set its own meanwhile
+  speak(frame());
   applyTheme();
   watch();
   watchShelves();
-  box().setAttribute("aria-label", "Your question");
+  box().setAttribute("aria-label", words("your_question"));
   if (!narrow()) { box().focus(); openShelf(stored("rag-shelf") ?? "", false); }
   document.body.dataset.ready = "1";
   begin(await started);

@@ -19,6 +19,7 @@ from rag.chat import history, library, names, original, settings, shelving, show
 from rag.chat.asking import nearest
 from rag.chat.details import inside
 from rag.chat.source import panel
+from rag.chat.texts import say
 from rag.chat.watching import Watching
 from rag.conversation import plain_of
 from rag.conversation.export import markdown
@@ -29,8 +30,6 @@ from rag.types import Answer, Citation, Document, Span
 if TYPE_CHECKING:
     from rag.assistant import Assistant
     from rag.index import SourceRow
-
-_PLACE_GONE = '<p class="error" role="alert">This place is no longer in the library.</p>'
 
 
 def add_routes(app: FastAPI, assistant: Assistant, *, alone: bool) -> None:
@@ -102,7 +101,7 @@ def _sources(app: FastAPI, assistant: Assistant) -> None:
                 return _html(_changed(document), 404)
             return _html(panel(document, span, _span(answer) if answer else None))
         except (RagError, ValueError, LookupError):
-            return _html(_PLACE_GONE, 404)
+            return _html(_gone(), 404)
 
     @app.get("/page/leaf/{source_id}")
     def leaf(source_id: str, quote: str, page: int | None = None) -> HTMLResponse:
@@ -110,7 +109,7 @@ def _sources(app: FastAPI, assistant: Assistant) -> None:
         try:
             return _html(original.leaves(assistant, source_id, _span(quote), page))
         except (RagError, ValueError, LookupError) as error:
-            known = error if isinstance(error, RagError) else RagError("This page cannot be shown")
+            known = error if isinstance(error, RagError) else RagError(say("source.not_shown"))
             return _html(show.trouble(known), 404)
 
     @app.get("/page/leaf/{source_id}/{quote}.png")
@@ -128,7 +127,7 @@ def _sources(app: FastAPI, assistant: Assistant) -> None:
             path = original.file_of(assistant, source_id)
             return _download(path.read_bytes(), path.name, "application/octet-stream")
         except (LookupError, OSError):
-            return Response(_PLACE_GONE, 404, media_type="text/html")
+            return Response(_gone(), 404, media_type="text/html")
 
 
 def _shelf(rows: Sequence[SourceRow]) -> dict[str, Any]:
@@ -188,7 +187,7 @@ def _turns(app: FastAPI, assistant: Assistant) -> None:
     def how(id_: str, n: int) -> HTMLResponse:
         turns = kept.load(id_).turns
         if not 0 <= n < len(turns):
-            raise ConversationMissing("this answer is no longer kept")
+            raise ConversationMissing(say("history.not_kept"))
         return _html(inside(turns[n].answer))
 
     @app.put("/page/turn/{id_}/{n}/rating")
@@ -223,9 +222,14 @@ def _opened(assistant: Assistant, id_: str) -> dict[str, Any]:
     return {"id": talk.id, "title": show.sendable(talk.title), "html": history.turns(talk, now, near)}
 
 
+def _gone() -> str:
+    return f'<p class="error" role="alert">{say("source.gone")}</p>'
+
+
 def _changed(document: Document) -> str:
     name = f"<bdi>{show.esc(names.shown(document.source))}</bdi>"
-    return f'<p class="error" role="alert">{show.LOST}. <span class="hint">It stood in {name}.</span></p>'
+    stood = say("source.stood", name=name)
+    return f'<p class="error" role="alert">{say("source.lost")}. <span class="hint">{stood}</span></p>'
 
 
 def _span(text: str) -> Span:

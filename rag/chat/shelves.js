@@ -8,8 +8,8 @@ function openShelf(name, keep = true) {
 // ---- history
 let looking = 0;
 async function listTalks() {
-  const mine = ++looking, words = $("#find-talk")?.value ?? "";
-  const reply = await fetch(`page/talks?words=${encodeURIComponent(words)}`).catch(() => null);
+  const mine = ++looking, looked = $("#find-talk")?.value ?? "";
+  const reply = await fetch(`page/talks?words=${encodeURIComponent(looked)}`).catch(() => null);
   const html = reply ? await reply.text() : SILENT;
   if (mine === looking) putTalks(html);
 }
@@ -21,14 +21,14 @@ function talkAct(button) {
   const row = button.closest("li"), id = row.dataset.id, does = button.dataset.talk;
   if (does === "md" || does === "json") { closeMenus(); return download(`page/talk/${id}/export.${does}`); }
   if (does === "rename") { closeMenus(); return renameTalk(row); }
-  sure(button, "Delete", async () => {
+  sure(button, words("delete"), async () => {
     await send("DELETE", `page/talk/${id}`).catch(() => null);
     if (id === talk) newTalk();
     listTalks();
   });
 }
 function renameTalk(row) {
-  renameIn($(".open-talk", row), $(".open-talk span", row).textContent, "Name of the conversation", async (title) => {
+  renameIn($(".open-talk", row), $(".open-talk span", row).textContent, words("talk_name"), async (title) => {
     await send("PUT", `page/talk/${row.dataset.id}`, { title }).catch(() => null);
     listTalks();
   }, listTalks);
@@ -55,7 +55,7 @@ function renameIn(place, value, label, keep, leave = () => reloadShelf()) {
 function sure(button, name, act) {
   if (button.dataset.sure) return act();
   button.dataset.sure = 1;
-  button.textContent = "Really?";
+  button.textContent = words("really");
   setTimeout(() => { delete button.dataset.sure; button.textContent = name; }, 3000);
 }
 
@@ -76,7 +76,7 @@ function tick() {
   }
   const on = books.filter((book) => !book.hidden && $("[data-tick]", book).checked).length;
   stored("rag-unticked", JSON.stringify([...unticked]));
-  box().placeholder = on === books.length ? "Ask your documents" : `Ask ${on} of ${books.length} documents`;
+  box().placeholder = words(on === books.length ? "ask_all" : "ask_some", { on, all: books.length });
 }
 function putShelf(parts) {
   $("#shelf").innerHTML = parts.shelf;
@@ -91,16 +91,16 @@ function putFilters(types) {
   const place = $("#filters");
   if (!$("details", place)) place.innerHTML = FILTERS;
   const select = $("[data-narrow=type]", place);
-  select.replaceChildren(new Option("every kind", ""), ...types.map(([value, name]) => new Option(name, value)));
+  select.replaceChildren(new Option(words("every_kind"), ""), ...types.map(([value, name]) => new Option(name, value)));
   if (!types.some(([value]) => value === narrowed.type)) delete narrowed.type;
   for (const field of $$("[data-narrow]", place)) field.value = narrowed[field.dataset.narrow] ?? "";
   place.hidden = types.length === 0;
   showNarrowed();
 }
-const FILTERS = `<details><summary class="plain">Only some kinds or dates</summary><div class="narrow">
-<label>Kind <select data-narrow="type"></select></label><label>From <input type="date" data-narrow="since"></label>
-<label>To <input type="date" data-narrow="until"></label>
-<button type="button" class="plain" data-do="widen">Show all</button></div></details>`;
+const FILTERS = `<details><summary class="plain">${words("some")}</summary><div class="narrow">
+<label>${words("kind")} <select data-narrow="type"></select></label><label>${words("from")} <input type="date" data-narrow="since"></label>
+<label>${words("to")} <input type="date" data-narrow="until"></label>
+<button type="button" class="plain" data-do="widen">${words("show_all")}</button></div></details>`;
 function showNarrowed() {
   const on = Object.keys(narrowed).length > 0, details = $("#filters details");
   details.classList.toggle("on", on);
@@ -126,9 +126,9 @@ async function reloadShelf() {
   if (!talk && !$("#turns").children.length && (!$("#live .turn") || $("#live").classList.contains("gone"))) putEmpty(parts.empty);
 }
 function removeBook(button) {
-  sure(button, "Remove", async () => {
+  sure(button, words("remove"), async () => {
     const reply = await send("DELETE", `page/source/${encodeURIComponent(button.dataset.id)}`).catch(() => null);
-    $("#gone-book").textContent = reply?.ok ? "Removed." : "This could not be removed.";
+    $("#gone-book").textContent = words(reply?.ok ? "removed" : "not_removed");
     reloadShelf();
   });
 }

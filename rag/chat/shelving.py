@@ -23,7 +23,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 from fastapi import Body, FastAPI, Query, Request
 from fastapi.responses import JSONResponse, StreamingResponse
 
-from rag.chat.show import UNEXPECTED, sendable
+from rag.chat.show import sendable
+from rag.chat.texts import say
 from rag.errors import RagError
 from rag.files import kept
 
@@ -57,7 +58,7 @@ class Shelving:
             async for piece in pieces:
                 size += len(piece)
                 if size > MAX_FILE_MB << 20:
-                    raise RagError(f"it is larger than {MAX_FILE_MB} MB", "rag add takes larger files")
+                    raise RagError(say("files.large", mb=MAX_FILE_MB), say("files.large_hint"))
                 file.write(piece)
             path = await asyncio.to_thread(kept, file, name, self._assistant.folder / "originals")
         key = secrets.token_hex(8)
@@ -86,7 +87,7 @@ class Shelving:
         except Exception as error:
             if not isinstance(error, RagError):
                 _LOG.exception("adding files failed")
-            yield {"trouble": sendable(str(error)) if isinstance(error, RagError) else UNEXPECTED}
+            yield {"trouble": sendable(str(error)) if isinstance(error, RagError) else say("library.unexpected")}
             return
         for news in outcomes(report):
             for key in of.get(news.pop("uri"), ()):
@@ -112,11 +113,8 @@ def outcomes(report: Report) -> Iterable[News]:
 
 def summary(report: Report) -> str:
     """The batch in a few words."""
-    counts = (
-        (report.added, "added"), (report.changed, "changed"), (report.unchanged, "already there"),
-        (report.refused, "refused"),
-    )  # fmt: skip
-    return ", ".join(f"{len(uris)} {word}" for uris, word in counts if uris) or "Nothing added"
+    counts = {state: len(getattr(report, state)) for state in ("added", "changed", "unchanged", "refused")}
+    return ", ".join(say(f"files.{state}", n=n) for state, n in counts.items() if n) or say("files.nothing")
 
 
 def _drained(told: SimpleQueue[Progress]) -> Iterable[Progress]:
@@ -138,7 +136,7 @@ def add_routes(app: FastAPI, assistant: Assistant) -> None:
         except RagError as error:
             return JSONResponse({"why": str(error)}, 413)
         except OSError as error:
-            return JSONResponse({"why": f"it could not be kept: {error.strerror}"}, 507)
+            return JSONResponse({"why": say("files.not_kept", why=error.strerror)}, 507)
 
     @app.post("/page/add")
     async def add(

@@ -20,7 +20,7 @@ async function openSource(place, focus) {
   for (const here of $$(".here")) here.classList.remove("here");
   const places = placesOf(place), at = places.findIndex((other) => other.dataset.n === place.dataset.n);
   for (const same of $$(`[data-n="${place.dataset.n}"]`, place.closest(".turn") ?? document.body)) same.classList.add("here");
-  $(".count", panel).textContent = `Source ${at + 1} of ${places.length}`;
+  $(".count", panel).textContent = words("source_of", { n: at + 1, all: places.length });
   for (const step of $$("[data-step]", panel)) step.disabled = places.length < 2;
   $(".body", panel).innerHTML = html;
   panel.inert = false;
@@ -50,7 +50,7 @@ async function showLeaf(button, show = button.getAttribute("aria-pressed") !== "
   const panel = $("#panel"), view = $(".leaf-view", panel), text = $(".text", panel);
   printed = show;
   button.setAttribute("aria-pressed", show);
-  button.textContent = show ? "Text" : "Page as printed";
+  button.textContent = words(show ? "text" : "printed");
   text.hidden = show;
   view.hidden = !show;
   if (!show) return ($("mark.key", panel) ?? $("mark", panel))?.scrollIntoView({ block: "center" });
@@ -58,7 +58,7 @@ async function showLeaf(button, show = button.getAttribute("aria-pressed") !== "
 }
 async function drawLeaf(page) {
   const mine = asked, panel = $("#panel"), view = $(".leaf-view", panel), button = $("[data-leaf]", panel);
-  if (!view.children.length) view.innerHTML = '<p class="where" role="status">Drawing the page &hellip;</p>';
+  if (!view.children.length) view.innerHTML = `<p class="where" role="status">${words("drawing")}</p>`;
   let html;
   try { html = await (await fetch(`page/leaf/${encodeURIComponent(button.dataset.leaf)}?quote=${button.dataset.span}${page && `&page=${page}`}`)).text(); }
   catch { html = SILENT; }

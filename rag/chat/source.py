@@ -12,6 +12,7 @@ from itertools import pairwise
 from rag.chat.names import shown
 from rag.chat.original import on_pages
 from rag.chat.show import esc
+from rag.chat.texts import say
 from rag.types import Document, Span
 
 _WRAP = 120  # characters; longer lines are paragraphs
@@ -46,12 +47,12 @@ def _views(document: Document, quote: Span) -> str:
     id_ = esc(document.source.id)
     views = (
         f'<button type="button" class="plain view" data-leaf="{id_}" data-span="{quote.start}-{quote.end}"'
-        ' aria-pressed="false">Page as printed</button>'
+        f' aria-pressed="false">{say("source.printed")}</button>'
         if on_pages(document, quote)
         else ""
     )
     if document.source.uri.startswith("file:"):
-        views += f'<button type="button" class="plain view" data-original="{id_}">Save the file</button>'
+        views += f'<button type="button" class="plain view" data-original="{id_}">{say("source.save")}</button>'
     return f'<p class="views">{views}</p>' if views else ""
 
 

@@ -54,6 +54,7 @@ function forget() {
   frame().classList.remove("busy");
   $("#turns").replaceChildren();
   $("#empty").replaceChildren();
+  $("#told").replaceChildren();
   stopEditing();
   if (reading()) closeSource();
 }
@@ -68,7 +69,7 @@ function showTalk(parts) {
   forget();
   $("#turns").innerHTML = parts.html;
   setTalk(parts.id);
-  document.title = `${parts.title} - Ask your documents`;
+  document.title = words("tab", { title: parts.title });
   follow = true;
   down();
 }
@@ -103,7 +104,7 @@ document.addEventListener("toggle", (event) => {
   if (!drop || $("[data-model]", drop)) return;
   for (const name of writers) {
     const button = document.createElement("button");
-    Object.assign(button, { type: "button", className: "plain retry", textContent: `Worded by ${name}`, dir: "auto" });
+    Object.assign(button, { type: "button", className: "plain retry", textContent: words("worded_by", { model: name }), dir: "auto" });
     Object.assign(button.dataset, { howElse: `llm.model=${name}`, model: name });
     drop.append(button);
   }
@@ -122,18 +123,18 @@ async function keepNote(input) {
   const turn = input.closest(".turn"), pressed = $(".rate[aria-pressed=true]", turn);
   const kept = pressed && (await keepRating(turn, pressed.dataset.good === "1", input.value));
   if (kept) input.setAttribute("value", input.value);
-  $("[role=status]", input.parentElement).textContent = kept ? "Kept" : "";
+  $("[role=status]", input.parentElement).textContent = kept ? words("kept") : "";
 }
 async function keepRating(turn, good, note) {
   const reply = await send("PUT", `page/turn/${turn.dataset.place}/rating`, { good, note }).catch(() => null);
-  if (!reply?.ok) $(".note-form [role=status]", turn).textContent = "This could not be kept";
+  if (!reply?.ok) $(".note-form [role=status]", turn).textContent = words("not_kept");
   return Boolean(reply?.ok);
 }
 
 async function copy(button) {
-  try { await navigator.clipboard.writeText(button.dataset.text); button.textContent = "Copied"; }
-  catch { button.textContent = "Not allowed to copy"; }
-  setTimeout(() => { button.textContent = "Copy"; }, 1500);
+  try { await navigator.clipboard.writeText(button.dataset.text); button.textContent = words("copied"); }
+  catch { button.textContent = words("no_copy"); }
+  setTimeout(() => { button.textContent = words("copy"); }, 1500);
 }
 
 // ---- the drawer is filled when it is opened, and comes into sight

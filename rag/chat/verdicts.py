@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 from rag.chat.show import esc
+from rag.chat.texts import count
 from rag.types import Answer, Origin, Outcome, Verdict
-
-_SAID = {
-    Verdict.SUPPORTED: ("1 sentence backed by a quote", "{} sentences backed by quotes"),
-    Verdict.PARTIAL: ("1 only partly backed", "{} only partly backed"),
-    Verdict.UNSUPPORTED: ("1 not confirmed", "{} not confirmed"),
-}
 
 
 def tally(answer: Answer) -> str:
@@ -18,8 +13,8 @@ def tally(answer: Answer) -> str:
         return ""
     verdicts = [claim.verdict for claim in answer.claims if claim.origin is Origin.MODEL]
     parts = [
-        f'<span class="{verdict.value}">{_DOT}{(one if n == 1 else many).format(n)}</span>'
-        for verdict, (one, many) in _SAID.items()
+        f'<span class="{verdict.value}">{_DOT}{count(f"answer.{verdict.value}", n)}</span>'
+        for verdict in Verdict
         if (n := verdicts.count(verdict))
     ]
     if answer.trace.withheld:
@@ -35,6 +30,4 @@ _DOT = '<i class="dot" aria-hidden="true"></i>'
 def left_out(answer: Answer) -> str:
     """How much of the draft is not shown, and why: of one sentence its own reason."""
     withheld = answer.trace.withheld
-    if len(withheld) == 1:
-        return f"1 sentence of the model was left out: {withheld[0][1]}"
-    return f"{len(withheld)} sentences of the model were left out: the quotes do not carry them"
+    return count("answer.left_out", len(withheld), why=withheld[0][1])
