@@ -36,7 +36,8 @@ figures: install
 bench: install
 	@$(BIN)/python -m rag.evals.bench
 
-picture: install
+picture:
+	@$(PYTHON) .ci/install.py --dev
 	@$(BIN)/python -m tests.browser.picture
 
 clean:

@@ -23,6 +23,7 @@ from rag.library import Library
 from rag.types import Answer, Hit
 
 if TYPE_CHECKING:
+    from rag.another import Another
     from rag.answer import Rooms, Stream
     from rag.conversation import Conversations
     from rag.gate import Gate
@@ -120,7 +121,7 @@ class Assistant(Library):
         """`Found`, then `Quoted`, then pieces of text, then one `Answer`. Its `close`, from any thread, frees the model
         within 1 s. `history`: the (question, answer) pairs before this one, oldest first; `sources`, `where`: as in
         `search`. `settings`: for this question alone, of `answer.*` and `retrieve.*`, and `llm.model` = 'none' (quotes
-        alone). Raises ConfigError for others.
+        alone) or one of `writers`. Raises ConfigError for others.
         """
         from rag.answer import stream
 
@@ -128,6 +129,14 @@ class Assistant(Library):
         if rooms.llm is not None:
             rooms.llm.warm()  # it loads while the passages are found and read
         return stream(rooms, question, history, _narrowed(where, sources))
+
+    def writers(self) -> list[str]:
+        """The LLMs that can word an answer here: that of the settings first, unless it is none, then the others that
+        are installed."""
+        from rag.another import installed
+
+        own = [] if self.config.llm.model == "none" else [self.config.llm.model]
+        return own + [name for name in installed(self._models) if name not in own]
 
     # -- life --------------------------------------------------------------------------------------------------------
 
@@ -152,6 +161,8 @@ class Assistant(Library):
             rooms = self.__dict__.get("_rooms")
             if rooms is not None and rooms.llm is not None and not self._closed:
                 rooms.llm.close()
+            if "_another" in self.__dict__:
+                self._another.close()
             super().close()
 
     # -- the rooms, each built when first asked for --------------------------------------------------------------------
@@ -192,15 +203,18 @@ class Assistant(Library):
             return self._rooms
         from rag.retrieve import Retriever
 
-        quotes_alone = settings.get("llm.model") == "none"
         for key in settings:
-            if not key.startswith(("answer.", "retrieve.")) and (key != "llm.model" or not quotes_alone):
+            if not key.startswith(("answer.", "retrieve.")) and key != "llm.model":
                 raise ConfigError(f"{key} cannot be chosen for one question", "choose it when you open the assistant")
         config, rooms = self.config.replace(settings), self._rooms
-        llm = None if quotes_alone else rooms.llm
+        llm, style = rooms.llm, rooms.style
+        if config.llm.model == "none":
+            llm = None
+        elif config.llm.model != self.config.llm.model:
+            llm, style = self._another.get(config.llm.model)
         retriever = Retriever(self._index, self._embedder, config.retrieve)
         told = self._fingerprints(rooms.reader, llm)
-        return dataclasses.replace(rooms, config=config, retriever=retriever, llm=llm, fingerprints=told)
+        return dataclasses.replace(rooms, config=config, retriever=retriever, llm=llm, style=style, fingerprints=told)
 
     def _reader_and_gate(self) -> tuple[Reader, Gate]:
         """Both readers with their gate; without the trained one where that is asked for, or its weights are absent."""
@@ -229,12 +243,15 @@ class Assistant(Library):
         entry = self._writer
         if entry is None:
             return None
-        from rag.llm.llama import LlamaLLM
+        from rag.another import local
 
-        name, file = next(iter(entry.files.items()))
-        path, window = self._models.verified(entry) / name, min(c.window, entry.window)
-        threads = c.threads if c.threads > 0 else None
-        return LlamaLLM(path, template=entry.template, window=window, threads=threads, sha256=file.sha256)
+        return local(self._models, entry, c)
+
+    @cached_property
+    def _another(self) -> Another:
+        from rag.another import Another
+
+        return Another(self._models, self.config.llm)
 
     @cached_property
     def _writer(self) -> Entry | None:

@@ -124,6 +124,13 @@ class ServeConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class UIConfig:
+    """How the chat page speaks."""
+
+    language: str = _text("en", "of the chat page's own words (rag/chat/texts)", "de", "en")
+
+
+@dataclass(frozen=True, slots=True)
 class ClusterConfig:
     """What `rag add --cluster tls://...` shows, and asks of others; '': what Dask's own configuration says."""
 
@@ -154,6 +161,7 @@ class Config:
     llm: LLMConfig = LLMConfig()
     answer: AnswerConfig = AnswerConfig()
     serve: ServeConfig = ServeConfig()
+    ui: UIConfig = UIConfig()
     cluster: ClusterConfig = ClusterConfig()
     models: ModelsConfig = ModelsConfig()
 

@@ -305,7 +305,7 @@ class Trace:
     `query` is what was searched with (a follow-up is not its question); `prompt` the exact text given to the model,
     `draft` all that it wrote, `withheld` the claims that failed, each with the reason; `trouble` what kept the model
     from writing; `signals` and `confidence` in [0, 1] behind the outcome; `fingerprints` of models and index; `seconds`
-    per step.
+    per step; `hits` what was retrieved, best first.
     """
 
     query: str = ""
@@ -317,6 +317,7 @@ class Trace:
     confidence: float = 0.0
     fingerprints: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     seconds: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    hits: tuple[Hit, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

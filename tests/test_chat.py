@@ -21,15 +21,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag.chat import history, library, names, serve, settings, show
+from rag.chat import history, library, names, serve, settings, shelving, show
 from rag.chat.asking import Wish, asking
 from rag.chat.live import Live, finished
+from rag.chat.routes import _opened
 from rag.chat.source import panel
 from rag.chat.talk import Running, Talk
+from rag.chat.texts import say
 from rag.conversation import Conversation, Conversations, Feedback, Summary, Turn, read
 from rag.conversation.export import verify
 from rag.errors import UsageError
-from rag.files import safe_name, sha256_of
+from rag.files import kept, safe_name, sha256_of
+from rag.filters import Filter
 from rag.suggest import candidates, suggestions
 from rag.types import (
     Answer,
@@ -230,7 +233,7 @@ def test_a_quote_that_moved_leads_to_its_new_place_and_one_that_is_lost_says_so(
     assert f'data-quote="{moved.span.start}-{moved.span.end}"' in html
     assert f'data-quote="{first.span.start}-' not in html
     lost = re.findall(r'class="cite lost"[^>]*data-n="(\d)"', html)
-    assert lost == ["2"] and show.LOST in html
+    assert lost == ["2"] and say("source.lost") in html
 
 
 @pytest.mark.parametrize(
@@ -619,7 +622,60 @@ def test_the_same_bytes_are_kept_once_whatever_they_are_called_twice(tmp_path: P
     upload = tmp_path / "up" / "note.txt"
     upload.parent.mkdir()
     upload.write_text("hello", "utf-8")
-    first, second = library.keep([str(upload), str(upload)], tmp_path / "kept")
+    first, second = (kept(upload.open("rb"), upload.name, tmp_path / "kept") for _ in range(2))
     assert first == second
     assert first.read_text("utf-8") == "hello"
     assert first.parent.name == "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"  # sha256 of "hello"
+
+
+def test_the_head_says_where_the_words_go() -> None:
+    from rag.chat.page import note
+
+    for address in ("", "http://127.0.0.1:8080/v1", "http://localhost:1/v1", "http://[::1]:1/v1"):
+        assert "stays on this computer" in note(address)
+    told = note("https://api.example.com/v1<b>")
+    assert "stays" not in told and "sent to <bdi>api.example.com</bdi>" in told
+    assert "<b>" not in note("http://[<b>")
+
+
+def test_a_reloaded_refusal_still_offers_its_nearest_passages() -> None:
+    fake = FakeAssistant()
+    tree = fake._cite(fake.trees, "Trade was also discussed.")
+    refusal = Answer("king?", "No.", (), (fake._evidence(fake.trees, tree, 0.2),), Outcome.NOTHING)
+    kept = fake.conversations.add(None, refusal)
+    html = _opened(fake, kept.id)["html"]  # type: ignore[arg-type]
+    assert "Show the nearest passages" in html and tree.quote in html
+    del fake.documents[fake.trees.source.id]
+    assert "Show the nearest passages" not in _opened(fake, kept.id)["html"]  # type: ignore[arg-type]
+
+
+def test_each_quote_of_documents_that_differ_stands_once() -> None:
+    document = _document("Ten trees came. Nine trees came. It rained.")
+    ten, nine, rain = (Citation.cut(document, Span(*at)) for at in ((0, 15), (16, 32), (33, 43)))
+    said = "They differ. Ten trees came. Nine trees came. It rained."
+    claims = (
+        Claim(Span(0, 12), (ten, nine), Verdict.SUPPORTED, Origin.RULE),
+        Claim(Span(13, 28), (ten,), Verdict.SUPPORTED, Origin.QUOTE),
+        Claim(Span(29, 45), (nine,), Verdict.SUPPORTED, Origin.QUOTE),
+        Claim(Span(46, 56), (rain,), Verdict.SUPPORTED, Origin.QUOTE),
+    )
+    answer = Answer("?", said, claims, (), Outcome.ANSWERED, conflicts=(Side("Ten", (ten,)), Side("Nine", (nine,))))
+    visible = re.sub(r" (?:title|data-tip)=\"[^\"]*\"", "", finished(answer).split('<div class="tools">')[0])
+    assert [visible.count(c.quote) for c in (ten, nine, rain)] == [1, 1, 1]
+
+
+def test_kinds_and_days_of_a_question_are_taken_only_where_they_make_sense() -> None:
+    assert Wish.read('{"where": {"type": "application/pdf", "since": "2025-01-02"}}').where == Filter(
+        types=("application/pdf",), since="2025-01-02"
+    )
+    for text in ('{"where": {"since": "yesterday"}}', '{"where": {}}', '{"where": 3}', '{"where": {"type": null}}'):
+        assert Wish.read(text).where is None
+
+
+def test_a_file_over_the_limit_is_refused_whatever_its_length_says(web: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shelving, "MAX_FILE_MB", 1)
+    pieces = (b"x" * 2**16 for _ in range(20))  # sent without a length
+    reply = web.put("/page/upload", params={"name": "a.txt"}, content=pieces)
+    assert reply.status_code == 413 and "larger than 1 MB" in reply.json()["why"]
+    assert web.post("/page/add", json={"keys": ["nothing", "of this"]}).text == '{"said": "Nothing added"}\n'
+    assert web.post("/page/add", json={"keys": ["x"] * 501}).status_code == 422

@@ -68,7 +68,7 @@ def _events(
     start = time.perf_counter()
     notes.query = standalone(question, history)
     with notes.timed("retrieve"):
-        hits = rooms.retriever.retrieve(notes.query, where=where)
+        hits = notes.hits = rooms.retriever.retrieve(notes.query, where=where)
     yield Found(hits)
     with notes.timed("read"):
         found = weighed(rooms, question, notes, hits)

@@ -14,7 +14,7 @@ from rag.judge import Judge
 from rag.llm import LLM
 from rag.read import Reader
 from rag.retrieve import Retriever
-from rag.types import Citation, Claim, Document, Evidence, Origin, Span, Trace, Verdict, Wrote
+from rag.types import Citation, Claim, Document, Evidence, Hit, Origin, Span, Trace, Verdict, Wrote
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,7 @@ class Notes:
     """What is written down on the way, for the trace."""
 
     query: str = ""
+    hits: tuple[Hit, ...] = ()
     prompt: str = ""
     draft: str = ""
     trouble: str = ""
@@ -130,4 +131,5 @@ def trace_of(rooms: Rooms, notes: Notes) -> Trace:
         confidence=notes.confidence,
         fingerprints=dict(rooms.fingerprints()),
         seconds=notes.seconds,
+        hits=notes.hits,
     )

@@ -3,15 +3,18 @@
 A door: it parses, calls and shows; what to answer is decided below. On the way through it:
 
     guard.py     every request: host, origin, password, size; every reply: the policy
-    page.py      Gradio's parts and events                     page.css, and the scripts
+    page.py      Gradio's parts and events                     page.css, and the scripts (cards.js: over a citation)
     asking.py    a question, what was wished with it, the turn that is kept
     talk.py      one running question in a thread, stop        live.py  the turn that is being answered
     show.py      an answer as HTML, every character escaped    details.py  the drawer under it
+    verdicts.py  how its sentences fared, in one line
     routes.py    what the page fetches by itself               history.py  conversations that were kept
     source.py    a document with the quote marked              original.py  its page as it is printed
     library.py   the shelf of documents                        watching.py  folders that are kept in step with it
+    shelving.py  files on their way to it
     settings.py  what can be chosen
     names.py     what a document is called                     preload.py  what is there before Gradio starts
+    parts.py     what of the page stands still                 texts/      every word of it, by language
 """
 
 from __future__ import annotations
@@ -44,17 +47,18 @@ def build(assistant: Assistant, host: str = "127.0.0.1", password: str | None = 
     import gradio as gr
     from fastapi import FastAPI
 
-    from rag.chat import library, page
+    from rag.chat import page, shelving, texts
     from rag.chat.preload import Early
     from rag.chat.routes import add_routes
 
+    texts.use(assistant.config.ui.language)
     app = FastAPI(title="rag chat", docs_url=None, redoc_url=None, openapi_url=None)
 
     add_routes(app, assistant, alone=is_loopback(host))
     gr.mount_gradio_app(
         app, page.blocks(assistant), path="/",
         server_name=host, footer_links=[], run_history=False, ssr_mode=False, mcp_server=False, show_error=False,
-        enable_monitoring=False, pwa=False, max_file_size=f"{library.MAX_FILE_MB}mb",
+        enable_monitoring=False, pwa=False, max_file_size=f"{shelving.MAX_FILE_MB}mb",
         theme=page.theme(), css=page.css(),
     )  # fmt: skip
     app.add_middleware(Early, head=page.head())

@@ -15,7 +15,9 @@ from rag.chat import show
 from rag.chat.live import Live
 from rag.chat.settings import CHOOSABLE
 from rag.chat.talk import Running, Talk
+from rag.chat.texts import say
 from rag.errors import ConversationError, RagError
+from rag.filters import Filter
 from rag.types import Answer, Citation, Event, Outcome
 
 if TYPE_CHECKING:
@@ -29,11 +31,13 @@ _LOG = logging.getLogger("rag.chat")
 @dataclass(frozen=True, slots=True)
 class Wish:
     """What the page sends with a question: the conversation it belongs to ('' for a new one), the turn it replaces, the
-    ids of unticked sources (so that a document added later is looked into), settings for this question alone."""
+    ids of unticked sources (so that a document added later is looked into), the kinds and days to look into, settings
+    for this question alone."""
 
     conversation: str = ""
     instead_of: int | None = None
     without: frozenset[str] = frozenset()
+    where: Filter | None = None
     settings: Mapping[str, str] = field(default_factory=dict)
 
     @staticmethod
@@ -55,8 +59,21 @@ class Wish:
             conversation if isinstance(conversation, str) else "",
             instead_of if isinstance(instead_of, int) else None,
             frozenset(map(str, without)) if isinstance(without, list) else frozenset(),
+            _where(plain.get("where")),
             {k: str(v) for k, v in settings.items() if k in CHOOSABLE and v} if isinstance(settings, dict) else {},
         )
+
+
+def _where(plain: object) -> Filter | None:
+    """The kinds and days that the page chose; None for all of them, or for what makes no sense."""
+    if not isinstance(plain, dict):
+        return None
+    kind, since, until = (str(plain.get(key) or "") for key in ("type", "since", "until"))
+    try:
+        where = Filter(types=(kind,) if kind else None, since=since, until=until)
+    except ValueError:
+        return None
+    return None if where == Filter() else where
 
 
 def asking(assistant: Assistant, same: Any) -> Any:
@@ -77,7 +94,7 @@ def asking(assistant: Assistant, same: Any) -> Any:
         shown = ""
         try:
             if len(on_the_way) > WAITING:
-                raise RagError(f"{len(on_the_way)} questions are on their way already", "ask again in a moment")
+                raise RagError(say("talk.full", n=len(on_the_way)), say("talk.full_hint"))
             on_the_way[running] = time.monotonic()
             async for events in running.batches():
                 live.take(events)
@@ -112,7 +129,8 @@ def _stream(assistant: Assistant, question: str, wish: Wish) -> Iterator[Event]:
     if wish.conversation:
         with contextlib.suppress(ConversationError):  # deleted meanwhile: the question stands for itself
             history = assistant.conversations.load(wish.conversation).history(wish.instead_of)
-    return assistant.stream(question, history=history, sources=sources, settings=wish.settings)
+    where = {"where": wish.where} if wish.where is not None else {}
+    return assistant.stream(question, history=history, sources=sources, settings=wish.settings, **where)
 
 
 def _settle(assistant: Assistant, live: Live, answer: Answer, wish: Wish) -> None:
@@ -129,7 +147,7 @@ def _settle(assistant: Assistant, live: Live, answer: Answer, wish: Wish) -> Non
             now = kept.add(None, answer, settings=wish.settings)
         live.place = f"{now.id}/{len(now.turns) - 1}"
     except RagError as error:
-        live.note = show.trouble(RagError(f"This answer could not be kept: {error.message}", error.hint))
+        live.note = show.trouble(RagError(say("talk.not_kept", why=error.message), error.hint))
 
 
 def nearest(assistant: Assistant, answer: Answer, most: int = 3) -> tuple[Citation, ...]:

@@ -10,23 +10,23 @@ from typing import TYPE_CHECKING
 from rag.chat import show
 from rag.chat.live import finished
 from rag.chat.show import esc
-from rag.types import Answer, Citation
+from rag.chat.texts import count, month, say
+from rag.types import Answer, Citation, Outcome
 
 if TYPE_CHECKING:
     from rag.conversation import Conversation, Summary, Turn
 
 Stands = Callable[[Citation], Citation | None]
 """A citation as it is to be shown now; None where its document no longer says it."""
+Near = Callable[[Answer], tuple[Citation, ...]]
+"""What a refusal offers to look at, as it stands in the documents now."""
 
 
 def listing(rows: Sequence[Summary], words: str = "", damaged: Sequence[str] = (), now: float | None = None) -> str:
     """The list of conversations, by day; `damaged`: names of files that were set aside."""
-    aside = "".join(
-        f'<p class="report" role="alert">A conversation could not be read. Its file was set aside: {esc(name)}</p>'
-        for name in damaged
-    )
+    aside = "".join(f'<p class="report" role="alert">{say("history.damaged", name=esc(name))}</p>' for name in damaged)
     if not rows:
-        nothing = "No conversation holds these words." if words.strip() else "No conversations yet."
+        nothing = say("history.none_found" if words.strip() else "history.none")
         return f'{aside}<p class="report">{nothing}</p>'
     parts, day = [], ""
     for row in rows:
@@ -37,7 +37,7 @@ def listing(rows: Sequence[Summary], words: str = "", damaged: Sequence[str] = (
     return f"{aside}{''.join(parts)}</ul>"
 
 
-def turns(conversation: Conversation, stands: Stands) -> str:
+def turns(conversation: Conversation, stands: Stands, near: Near = lambda answer: ()) -> str:
     """All turns, each quote checked against its document: what moved leads to its new place, what is lost says so."""
     known: dict[Citation, Citation | None] = {}
 
@@ -46,13 +46,14 @@ def turns(conversation: Conversation, stands: Stands) -> str:
             known[citation] = stands(citation)
         return known[citation]
 
-    return "".join(_turn(turn, f"{conversation.id}/{n}", now) for n, turn in enumerate(conversation.turns))
+    return "".join(_turn(turn, f"{conversation.id}/{n}", now, near) for n, turn in enumerate(conversation.turns))
 
 
-def _turn(turn: Turn, place: str, now: Stands) -> str:
+def _turn(turn: Turn, place: str, now: Stands, near: Near) -> str:
     answer, lost = checked(turn.answer, now)
+    nearest = near(answer) if answer.outcome is Outcome.NOTHING else ()
     good, note = (turn.feedback.good, turn.feedback.note) if turn.feedback else (None, "")
-    body = finished(answer, place, lost=lost, good=good, note=note)
+    body = finished(answer, place, lost=lost, nearest=nearest, good=good, note=note)
     chosen = show.chosen(turn.settings)
     state = f"done {answer.outcome.value}" + (" replaced" if turn.replaced else "")
     return show.turn(answer.question, chosen + body, state, place)
@@ -73,21 +74,23 @@ def checked(answer: Answer, now: Stands) -> tuple[Answer, frozenset[Citation]]:
 
 
 def _row(row: Summary) -> str:
-    count = f"{row.turns} question{'' if row.turns == 1 else 's'}"
     does = "".join(
-        f'<button type="button" class="plain" data-talk="{does}">{name}</button>'
+        f'<button type="button" class="plain" data-talk="{does}">{say(name)}</button>'
         for does, name in (
-            ("rename", "Rename"), ("md", "Export as Markdown"), ("json", "Export as JSON"), ("delete", "Delete"),
+            ("rename", "history.rename"), ("md", "history.markdown"), ("json", "history.json"),
+            ("delete", "history.delete"),
         )
     )  # fmt: skip
     when = time.strftime("%H:%M", time.localtime(row.changed))
     return (
         f'<li data-id="{row.id}"><button type="button" class="open-talk"><span dir="auto">{esc(row.title)}</span>'
-        f'<small>{when} &middot; {count}</small></button><details class="menu"><summary class="plain"'
-        f' aria-label="More about {esc(row.title)}">&hellip;</summary><div class="drop">{does}</div></details></li>'
+        f"<small>{when} &middot; {count('history.questions', row.turns)}</small></button>"
+        f'<details class="menu"><summary class="plain" aria-label="{say("history.more", title=esc(row.title))}">'
+        f'&hellip;</summary><div class="drop">{does}</div></details></li>'
     )
 
 
 def _day(then: float, now: float) -> str:
     days = (time.localtime(now).tm_yday - time.localtime(then).tm_yday) if now - then < 3 * 86400 else 9
-    return {0: "Today", 1: "Yesterday"}.get(days, time.strftime("%B %Y", time.localtime(then)))
+    near = {0: say("history.today"), 1: say("history.yesterday")}
+    return near[days] if days in near else month(then)

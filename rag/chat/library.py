@@ -1,4 +1,4 @@
-"""The shelf: which documents there are, and what became of the files that were dropped on it."""
+"""The shelf: which documents there are, in which collections, and what can be asked of them."""
 
 from __future__ import annotations
 
@@ -6,24 +6,22 @@ import contextlib
 import threading
 import time
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rag.chat.names import file_name, shown
-from rag.chat.show import UNEXPECTED, esc
+from rag.chat.show import esc
+from rag.chat.texts import count, day, say
 from rag.errors import RagError
-from rag.files import kept
+from rag.index import DEFAULT
+from rag.load.kinds import KINDS
 from rag.suggest import suggestions
 from rag.types import Answer
 
 if TYPE_CHECKING:
-    from rag.add import Progress, Report
     from rag.assistant import Assistant
     from rag.index import SourceRow
 
-MAX_FILE_MB = 100
-MAX_FILES = 500
-
+_KINDS = {kind.media_type: kind.name for kind in KINDS}
 # What can be asked of the two texts that come with the project, by file name; shown while they are in the library.
 _EXAMPLES = {
     "001_6b10a84c2a205f2b.txt": (
@@ -43,16 +41,13 @@ _REST_S = 0.3  # between two questions that only we ask: a person's comes first
 def empty(rows: Sequence[SourceRow]) -> str:
     """What the page shows before the first question."""
     if not rows:
-        invitation = "Your library is empty. Open <b>Library</b> above and drop in the documents to question."
+        invitation = say("library.empty", library=f"<b>{say('head.library')}</b>")
     else:
-        invitation = (
-            f"{_count(len(rows), 'document')} in your library. Every answer shows the very words that back it: "
-            "click a number to see them in their place."
-        )
+        invitation = say("library.invitation", documents=count("library.documents", len(rows)))
     known = examples(rows)
     wanted = "" if known else " data-ideas"
-    listed = f'<div class="examples" aria-label="Questions to begin with"{wanted}>{_asks(known)}</div>'
-    return f'<div class="empty"><h1>What do you want to know?</h1><p>{invitation}</p>{listed if rows else ""}</div>'
+    listed = f'<div class="examples" aria-label="{say("library.begin")}"{wanted}>{_asks(known)}</div>'
+    return f'<div class="empty"><h1>{say("library.what")}</h1><p>{invitation}</p>{listed if rows else ""}</div>'
 
 
 def examples(rows: Iterable[SourceRow]) -> list[str]:
@@ -106,46 +101,54 @@ class Ideas:
 
 def shelf(rows: Sequence[SourceRow]) -> str:
     """The list of documents: a tick that says whether to look into it, a button that removes it (asked twice). Where
-    there is more than one collection, under its name, with a tick for all of it."""
+    there is a collection that somebody named, under its name, with a tick for all and what can be done with it."""
+    if not rows:
+        return f'<p class="report">{say("library.none")}</p>'
     sets: dict[str, list[SourceRow]] = {}
     for row in rows:
         sets.setdefault(row.collection, []).append(row)
-    if not rows:
-        return '<p class="report">No documents yet.</p>'
-    if len(sets) == 1:
+    if set(sets) == {DEFAULT}:
         return f'<ul class="shelf-list">{"".join(map(_book, rows))}</ul>'
-    return "".join(
-        f'<label class="set"><input type="checkbox" checked data-set-of="{esc(name)}">'
-        f'<span dir="auto">{esc(name)}</span><small>{_count(len(own), "document")}</small></label>'
-        f'<ul class="shelf-list" data-in="{esc(name)}">{"".join(map(_book, own))}</ul>'
-        for name, own in sets.items()
+    return "".join(map(_set, sets, sets.values()))
+
+
+def _set(name: str, rows: Sequence[SourceRow]) -> str:
+    said = esc(name)
+    does = "".join(
+        f'<button type="button" class="plain" data-set-does="{does}">{shown_}</button>'
+        for does, shown_ in (("rename", say("history.rename")), ("remove", say("library.remove_all")))
     )
+    return (
+        f'<div class="set-head" data-name="{said}"><label class="set">'
+        f'<input type="checkbox" checked data-set-of="{said}"><span dir="auto">{said}</span>'
+        f'<small>{count("library.documents", len(rows))}</small></label><details class="menu"><summary class="plain"'
+        f' aria-label="{say("history.more", title=said)}">&hellip;</summary><div class="drop">{does}</div></details>'
+        f"</div>"
+        f'<ul class="shelf-list" data-in="{said}">{"".join(map(_book, rows))}</ul>'
+    )
+
+
+def filters(rows: Sequence[SourceRow]) -> list[tuple[str, str]]:
+    """What the shelf can be narrowed by beside dates: the media types in it, each with its name."""
+    return sorted({(row.source.media_type, _kind(row.source.media_type)) for row in rows}, key=lambda kind: kind[1])
+
+
+def _kind(media_type: str) -> str:
+    """What people call a media type."""
+    name = _KINDS.get(media_type, media_type.rpartition("/")[2])
+    return name[0].upper() + name[1:] if name else media_type
 
 
 def _book(row: SourceRow) -> str:
-    name = esc(shown(row.source))
+    name, dated = esc(shown(row.source)), f' data-dated="{esc(row.dated)}" data-type="{esc(row.source.media_type)}"'
     return (
-        f'<li><label class="title"><input type="checkbox" checked data-tick="{esc(row.source.id)}">'
+        f'<li{dated}><label class="title"><input type="checkbox" checked data-tick="{esc(row.source.id)}">'
         f'<span dir="auto" title="{esc(file_name(row.source.uri))}">{name}</span></label>'
-        f"<small>{_size(row.characters)} &middot; {_count(row.passages, 'passage')} &middot; {_day(row.added)}</small>"
+        f"<small>{_size(row.characters)} &middot; {count('library.passages', row.passages)} &middot; {day(row.added)}"
+        "</small>"
         f'<button type="button" class="plain remove" data-id="{esc(row.source.id)}"'
-        f' aria-label="Remove {name}">Remove</button></li>'
+        f' aria-label="{say("library.remove_says", title=name)}">{say("library.remove")}</button></li>'
     )
-
-
-def progress(now: Progress) -> str:
-    """How far an `add` is."""
-    bar = f'<progress max="{now.total}" value="{now.done}"></progress>'
-    return f'<div class="report" role="status">Reading <bdi>{esc(file_name(now.uri))}</bdi>{bar}</div>'
-
-
-def report(done: Report) -> str:
-    """What became of each file; refusals with their reason."""
-    counts = ((done.added, "added"), (done.changed, "changed"), (done.unchanged, "already there"))
-    said = ", ".join(f"<b>{len(uris)}</b> {word}" for uris, word in counts if uris) or "Nothing added"
-    refused = "".join(f"<li><bdi>{esc(file_name(uri))}</bdi>: {esc(why)}</li>" for uri, why in done.refused)
-    why_not = f"<p>Refused:</p><ul>{refused}</ul>" if refused else ""
-    return f'<div class="report" role="status" data-done><p>{said}.</p>{why_not}</div>'
 
 
 def trouble(error: Exception) -> str:
@@ -153,26 +156,11 @@ def trouble(error: Exception) -> str:
     if isinstance(error, RagError):
         said = f'{esc(error.message)} <span class="hint">{esc(error.hint)}</span>'
     else:
-        said = UNEXPECTED
+        said = say("library.unexpected")
     return f'<div class="report error" role="alert" data-done>{said}</div>'
 
 
-def keep(uploads: Iterable[str], folder: Path) -> list[Path]:
-    """Copies of uploaded files under `folder`, each by its hash and a harmless name."""
-    copies = []
-    for upload in map(Path, uploads):
-        with upload.open("rb") as file:
-            copies.append(kept(file, upload.name, folder))
-    return copies
-
-
-def _count(n: int, noun: str) -> str:
-    return f"{n:,} {noun}{'' if n == 1 else 's'}"
-
-
 def _size(characters: int) -> str:
-    return f"{characters:,} characters" if characters < 10_000 else f"{characters / 1000:,.0f}k characters"
-
-
-def _day(unix: float) -> str:
-    return time.strftime("%-d %b %Y", time.localtime(unix))
+    if characters < 10_000:
+        return say("library.characters", n=f"{characters:,}")
+    return say("library.thousands", n=f"{characters / 1000:,.0f}")

@@ -8,6 +8,8 @@ from dataclasses import replace
 
 from rag.chat import show
 from rag.chat.details import drawer
+from rag.chat.texts import count, say
+from rag.chat.verdicts import tally
 from rag.types import Answer, Citation, Event, Found, Outcome, Quoted, Waits, Wrote
 
 SLOW_S = 3.0  # from here on the seconds are shown, so that waiting is never silent
@@ -25,7 +27,7 @@ class Live:
         self.note = ""
         self.chosen = ""
         self._ending = ""
-        self._status = "Searching your documents"
+        self._status = say("live.searching")
         self._before, self._turn_s = 0, turn_s
         self._text = ""
         self._quoted = Quoted(())
@@ -37,12 +39,12 @@ class Live:
         for event in events:
             match event:
                 case Found():
-                    self._status = "Reading the passages"
+                    self._status = say("live.reading")
                 case Quoted():
-                    self._quoted, self._status = event, "Writing"
+                    self._quoted, self._status = event, say("live.writing")
                 case Wrote():
                     self._before = 0
-                    self._text, self._status = self._text + event.text, "Writing"
+                    self._text, self._status = self._text + event.text, say("live.writing")
                 case Waits():
                     self._before = event.before
                 case Answer():
@@ -54,7 +56,7 @@ class Live:
 
     def stop(self) -> None:
         """The user stopped it: what was written stays."""
-        self._ending = show.label("Stopped")
+        self._ending = show.label(say("live.stopped"))
 
     @property
     def html(self) -> str:
@@ -66,19 +68,18 @@ class Live:
             return show.turn(self.question, self._ending + self._so_far(), "stopped")
         waited = self._clock() - self._began
         status = f"{self._waits() or self._status} &hellip;" + (f" {waited:.0f} s" if waited > SLOW_S else "")
-        line = f'<p class="status" role="status"><i class="pulse" aria-hidden="true"></i>{status}</p>'
+        line = f'<p class="status"><i class="pulse" aria-hidden="true"></i>{status}</p>'
         return show.turn(self.question, line + self._so_far(), "running")
 
     def _waits(self) -> str:
         """The place in the model's line, with a guess of the time; '' once it is our turn."""
         if not self._before:
             return ""
-        are = "1 question is" if self._before == 1 else f"{self._before} questions are"
-        return f"{are} before yours, about {max(1.0, self._before * self._turn_s):.0f} s to go"
+        return count("live.before", self._before, seconds=f"{max(1.0, self._before * self._turn_s):.0f}")
 
     def _so_far(self) -> str:
         words = f'<div class="words"><p class="writing" dir="auto">{show.esc(self._text)}</p></div>'
-        return (words if self._text else "") + show.cards(self._quoted.citations, "From your documents")
+        return (words if self._text else "") + show.cards(self._quoted.citations, say("live.quoted"))
 
 
 def finished(
@@ -96,14 +97,14 @@ def finished(
     in their documents; `nearest`: what a refusal offers; `good`, `note`: what the user said of it.
     """
     answer = unmarked(answer) if answer.outcome is Outcome.CLOSEST else answer
-    heading = "Closest passages" if answer.outcome is Outcome.CLOSEST else "Quotes"
+    heading = say("answer.closest_passages" if answer.outcome is Outcome.CLOSEST else "answer.quotes")
     cards = "" if show.quoted_in_text(answer) else show.cards(answer.citations, heading, lost)
     if nearest and not answer.citations:
         inner = show.cards(nearest, "")
-        cards = f'<details class="nearest"><summary>Show the nearest passages</summary>{inner}</details>'
+        cards = f'<details class="nearest"><summary>{say("answer.nearest")}</summary>{inner}</details>'
     how = show.folded_drawer(place) if place else drawer(answer)
-    said = show.label(show.OUTCOMES[answer.outcome]) + show.words(answer, lost) + show.conflicts(answer, lost) + cards
-    return f'{said}<div class="tools">{show.tools(answer, place, good, note)}{how}</div>'
+    said = show.label(say(f"answer.{answer.outcome.value}")) + show.words(answer, lost) + show.conflicts(answer, lost)
+    return f'{said}{tally(answer)}{cards}<div class="tools">{show.tools(answer, place, good, note)}{how}</div>'
 
 
 def unmarked(answer: Answer) -> Answer:

@@ -1,4 +1,4 @@
-// What the page does by itself. These files are one script: page.js begins it, then source.js, shelves.js, turns.js.
+// What the page does by itself. These files are one script: page.js begins it, then cards.js, source.js, shelves.js, files.js, turns.js.
 // All text that becomes HTML here was escaped by the server; nothing else is made into HTML.
 const $ = (query, under = document) => under?.querySelector(query);
 const $$ = (query, under = document) => [...under.querySelectorAll(query)];
@@ -7,7 +7,12 @@ const stored = (key, value) => {
   try { return value === undefined ? localStorage.getItem(key) : localStorage.setItem(key, value); } catch { return null; }
 };
 const talkInAddress = () => new URLSearchParams(location.hash.slice(1)).get("talk") ?? "";
-const SILENT = '<p class="error" role="alert">The server does not answer. Is it still running?</p>';
+// What the page says: T is told by the server, in the language that is set. It holds nothing that would be HTML.
+const words = (name, places = {}) => T[name].replace(/\{(\w+)\}/g, (_, place) => places[place] ?? "");
+const SILENT = `<p class="error" role="alert">${words("silent")}</p>`;
+const speak = (element) => { element.lang = T.language; element.dir = T.direction; };
+speak(document.documentElement);
+document.documentElement.style.setProperty("--asked-below", JSON.stringify(T.asked_below));
 
 // ---- what the page begins with is asked for at once, while Gradio still loads
 const get = (url) => fetch(url).then((reply) => (reply.ok ? reply.json() : Promise.reject(reply)));
@@ -43,7 +48,9 @@ const watch = () => {
   scroll.addEventListener("scroll", () => { follow = scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight < 120; }, { passive: true });
   new MutationObserver(() => {
     frame().classList.toggle("busy", Boolean(running()));   // a class, not :has(): that would look through every turn
+    if (over && !over.isConnected) hideCard();
     arrived();
+    tellAnswer();
     if (!follow) return;
     const turn = $("#live .turn");
     // a long answer is read from its question down, not from its end up
@@ -56,6 +63,7 @@ const watch = () => {
 const closeMenus = (but = null) => { for (const menu of $$("details.menu[open]")) if (menu !== but) menu.open = false; };
 
 document.addEventListener("keydown", (event) => {
+  if ($("dialog[open]")) return;   // it has keys of its own
   const typing = event.target === box();
   const writing = event.target.matches?.("textarea, input, select");
   if (event.key === "Enter" && typing && (event.isComposing || (!event.shiftKey && (running() || !box().value.trim())))) {
@@ -67,7 +75,8 @@ document.addEventListener("keydown", (event) => {
     keepNote(event.target);
   } else if (event.key === "Escape") {
     const menu = $("details.menu[open]");
-    if (menu) { menu.open = false; $("summary", menu).focus(); }
+    if (over) hideCard();
+    else if (menu) { menu.open = false; $("summary", menu).focus(); }
     else if (running()) $("#stop").click();
     else if (reading()) closeSource();
     else if (instead !== null) { write(""); stopEditing(); }
@@ -75,9 +84,12 @@ document.addEventListener("keydown", (event) => {
   } else if (event.key === "/" && !writing && !event.ctrlKey && !event.metaKey && !event.altKey) {
     event.preventDefault();
     box().focus();
-  } else if (reading() && !writing && (event.key === "ArrowLeft" || event.key === "ArrowRight")) {
+  } else if (event.key === "?" && (!writing || (typing && !box().value))) {
     event.preventDefault();
-    step(event.key === "ArrowRight" ? 1 : -1);
+    $("#keys").showModal();
+  } else if ((event.key === "ArrowLeft" || event.key === "ArrowRight") && (!writing || (typing && !box().value))) {
+    const by = event.key === "ArrowRight" ? 1 : -1;
+    if (reading() && !typing ? (step(by), true) : !reading() && !event.target.closest?.("pre") && walk(by)) event.preventDefault();
   }
 }, true);
 
@@ -85,16 +97,24 @@ document.addEventListener("click", (event) => {
   const hit = (query) => event.target.closest?.(query);
   if (!event.target.closest) return;
   closeMenus(hit("details.menu"));
+  if (over && !hit("#tip, .cite")) hideCard();
   const place = hit("[data-quote]");
-  if (place) return openSource(place, event.detail === 0);   // detail 0: by key
+  if (place) return onlyShows(place) || openSource(place, event.detail === 0);   // detail 0: by key
+  if (hit("#tip")) return over && openSource(over, false);
   const does = hit("[data-do]")?.dataset.do;
   if (does === "close") closeSource();
   else if (does === "new") newTalk();
   else if (does === "watch") watchFolder($("#watch-path").value, true);
+  else if (does === "why") openDrawer(hit("button").closest(".turn"), "withheld");
+  else if (does === "keys") $("#keys").showModal();
+  else if (does === "close-keys") $("#keys").close();
+  else if (does === "widen") widen();
+  else if (hit("[data-set-does]")) actOnSet(hit("[data-set-does]"));
   else if (does === "cancel-edit") { write(""); stopEditing(); }
   else if (hit("button[data-shelf]")) openShelf(frame().dataset.shelf === hit("button").dataset.shelf ? "" : hit("button").dataset.shelf);
   else if (hit("[data-step]")) step(Number(hit("[data-step]").dataset.step));
   else if (hit("[data-leaf]")) showLeaf(hit("[data-leaf]"));
+  else if (hit("[data-turn]")) turnLeaf(Number(hit("[data-turn]").dataset.turn));
   else if (hit("[data-original]")) saveOriginal(hit("[data-original]"));
   else if (hit(".copy")) copy(hit(".copy"));
   else if (hit(".again")) edit(hit(".again"));
@@ -112,10 +132,12 @@ const narrow = () => matchMedia("(max-width: 760px)").matches;
 const ready = new MutationObserver(async () => {
   if (!$("#live") || !$("#panel") || !box() || !$("#shelf") || !$("#talk-list") || !$("#settings-panel")) return;
   ready.disconnect();
+  speak(document.documentElement);   // Gradio has set its own meanwhile
+  speak(frame());
   applyTheme();
   watch();
   watchShelves();
-  box().setAttribute("aria-label", "Your question");
+  box().setAttribute("aria-label", words("your_question"));
   if (!narrow()) { box().focus(); openShelf(stored("rag-shelf") ?? "", false); }
   document.body.dataset.ready = "1";
   begin(await started);

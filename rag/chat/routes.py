@@ -8,26 +8,28 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import quote as percent
 
 from fastapi import Body, FastAPI, Query
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 
-from rag.chat import history, library, names, original, settings, show
+from rag.chat import history, library, names, original, settings, shelving, show
+from rag.chat.asking import nearest
 from rag.chat.details import inside
 from rag.chat.source import panel
+from rag.chat.texts import say
 from rag.chat.watching import Watching
 from rag.conversation import plain_of
 from rag.conversation.export import markdown
 from rag.errors import ConversationMissing, RagError
 from rag.files import safe_name
-from rag.types import Citation, Document, Span
+from rag.types import Answer, Citation, Document, Span
 
 if TYPE_CHECKING:
     from rag.assistant import Assistant
-
-_PLACE_GONE = '<p class="error" role="alert">This place is no longer in the library.</p>'
+    from rag.index import SourceRow
 
 
 def add_routes(app: FastAPI, assistant: Assistant, *, alone: bool) -> None:
@@ -36,6 +38,7 @@ def add_routes(app: FastAPI, assistant: Assistant, *, alone: bool) -> None:
     _sources(app, assistant)
     _conversations(app, assistant)
     _turns(app, assistant)
+    shelving.add_routes(app, assistant)
     ideas = library.Ideas(assistant)
     watching = Watching(assistant) if alone else None
     if watching is not None:
@@ -45,10 +48,12 @@ def add_routes(app: FastAPI, assistant: Assistant, *, alone: bool) -> None:
     @app.get("/page/start")
     def start(talk: str = "") -> JSONResponse:
         """All that a page begins with, in one reply."""
-        parts: dict[str, Any] = {"history": _listing(assistant), "settings": settings.panel(assistant.config)}
+        writers = assistant.writers()
+        parts: dict[str, Any] = {"history": _listing(assistant), "writers": writers}
+        parts["settings"] = settings.panel(assistant.config, writers)
         try:
             rows = assistant.sources()
-            parts |= {"empty": library.empty(rows), "shelf": library.shelf(rows)}
+            parts |= _shelf(rows)
             parts["watching"] = watching.html() if watching is not None else ""
         except RagError as error:
             parts |= {"empty": library.trouble(error), "shelf": ""}
@@ -70,8 +75,17 @@ def _sources(app: FastAPI, assistant: Assistant) -> None:
     @app.get("/page/shelf")
     def shelf() -> JSONResponse:
         rows = assistant.sources()
-        parts = {"shelf": library.shelf(rows), "empty": library.empty(rows)}
-        return JSONResponse(parts, headers={"cache-control": "no-store"})
+        return JSONResponse(_shelf(rows), headers={"cache-control": "no-store"})
+
+    @app.put("/page/collection")
+    def rename(
+        old: Annotated[str, Body(max_length=1000)], new: Annotated[str, Body(min_length=1, max_length=100)]
+    ) -> JSONResponse:
+        return JSONResponse({"moved": assistant.rename_collection(old, new.strip() or old)})
+
+    @app.delete("/page/collection")
+    def remove_all(name: str) -> JSONResponse:
+        return JSONResponse({"removed": assistant.remove_collection(name)})
 
     @app.delete("/page/source/{source_id}")
     def remove(source_id: str) -> JSONResponse:
@@ -87,21 +101,21 @@ def _sources(app: FastAPI, assistant: Assistant) -> None:
                 return _html(_changed(document), 404)
             return _html(panel(document, span, _span(answer) if answer else None))
         except (RagError, ValueError, LookupError):
-            return _html(_PLACE_GONE, 404)
+            return _html(_gone(), 404)
 
     @app.get("/page/leaf/{source_id}")
-    def leaf(source_id: str, quote: str) -> HTMLResponse:
-        """The page of the original file with the quote marked."""
+    def leaf(source_id: str, quote: str, page: int | None = None) -> HTMLResponse:
+        """The pages of the original file on which the quote stands, or another one of its pages."""
         try:
-            return _html(original.leaf(assistant, source_id, _span(quote)))
+            return _html(original.leaves(assistant, source_id, _span(quote), page))
         except (RagError, ValueError, LookupError) as error:
-            known = error if isinstance(error, RagError) else RagError("This page cannot be shown")
+            known = error if isinstance(error, RagError) else RagError(say("source.not_shown"))
             return _html(show.trouble(known), 404)
 
     @app.get("/page/leaf/{source_id}/{quote}.png")
-    def picture(source_id: str, quote: str) -> Response:
+    def picture(source_id: str, quote: str, page: int) -> Response:
         try:
-            png = original.picture(assistant, source_id, _span(quote))
+            png = original.picture(assistant, source_id, _span(quote), page)
         except (RagError, ValueError, LookupError):
             return Response(status_code=404)
         return Response(png, media_type="image/png", headers={"cache-control": "private, max-age=600"})
@@ -113,7 +127,18 @@ def _sources(app: FastAPI, assistant: Assistant) -> None:
             path = original.file_of(assistant, source_id)
             return _download(path.read_bytes(), path.name, "application/octet-stream")
         except (LookupError, OSError):
-            return Response(_PLACE_GONE, 404, media_type="text/html")
+            return Response(_gone(), 404, media_type="text/html")
+
+
+def _shelf(rows: Sequence[SourceRow]) -> dict[str, Any]:
+    """What the page shows of the library."""
+    return {
+        "empty": library.empty(rows),
+        "shelf": library.shelf(rows),
+        "types": library.filters(rows),
+        "collections": sorted({show.sendable(row.collection) for row in rows}),
+        "limits": shelving.LIMITS,
+    }
 
 
 def _watching(app: FastAPI, watching: Watching) -> None:
@@ -162,7 +187,7 @@ def _turns(app: FastAPI, assistant: Assistant) -> None:
     def how(id_: str, n: int) -> HTMLResponse:
         turns = kept.load(id_).turns
         if not 0 <= n < len(turns):
-            raise ConversationMissing("this answer is no longer kept")
+            raise ConversationMissing(say("history.not_kept"))
         return _html(inside(turns[n].answer))
 
     @app.put("/page/turn/{id_}/{n}/rating")
@@ -191,12 +216,20 @@ def _opened(assistant: Assistant, id_: str) -> dict[str, Any]:
         except RagError:
             return None
 
-    return {"id": talk.id, "title": show.sendable(talk.title), "html": history.turns(talk, now)}
+    def near(answer: Answer) -> tuple[Citation, ...]:
+        return nearest(assistant, answer)
+
+    return {"id": talk.id, "title": show.sendable(talk.title), "html": history.turns(talk, now, near)}
+
+
+def _gone() -> str:
+    return f'<p class="error" role="alert">{say("source.gone")}</p>'
 
 
 def _changed(document: Document) -> str:
     name = f"<bdi>{show.esc(names.shown(document.source))}</bdi>"
-    return f'<p class="error" role="alert">{show.LOST}. <span class="hint">It stood in {name}.</span></p>'
+    stood = say("source.stood", name=name)
+    return f'<p class="error" role="alert">{say("source.lost")}. <span class="hint">{stood}</span></p>'
 
 
 def _span(text: str) -> Span:

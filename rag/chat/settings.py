@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rag.chat.show import esc
+from rag.chat.texts import say
 
 if TYPE_CHECKING:
     from rag.config import Config
@@ -12,41 +14,57 @@ if TYPE_CHECKING:
 CHOOSABLE = frozenset({"answer.strictness", "retrieve.k", "llm.model"})
 """What the page may choose for one question; anything else it sends is passed over."""
 
+_KEYS = (
+    ("keys.enter", "keys.ask"),
+    ("keys.shift_enter", "keys.new_line"),
+    ("/", "keys.question"),
+    ("&larr; &rarr;", "keys.citations"),
+    ("keys.enter", "keys.open"),
+    ("keys.escape", "keys.stop"),
+    ("?", "keys.list"),
+)
 
-def panel(config: Config) -> str:
-    """The panel over the server's own settings, which hold until something else is chosen."""
+
+def panel(config: Config, writers: Sequence[str] = ()) -> str:
+    """The panel over the server's own settings, which hold until something else is chosen. `writers`: the LLMs
+    that are installed."""
     c = config
-    own = c.llm.model if c.llm.model != "none" else "no model"
+
+    def as_set(value: str) -> str:
+        return say("settings.as_set", value=value)
+
     strictness = _select(
-        "answer.strictness", "How sure an answer must be", f"{c.answer.strictness.capitalize()} (as set)",
-        (("strict", "Strict"), ("balanced", "Balanced"), ("lenient", "Lenient")),
-        "Strict says less and errs less; lenient shows more, and marks what is only partly backed.",
+        "answer.strictness", "settings.strictness", as_set(say(f"settings.{c.answer.strictness}")),
+        tuple((value, say(f"settings.{value}")) for value in ("strict", "balanced", "lenient")),
+        "settings.strictness_says",
     )  # fmt: skip
     wording = _select(
-        "llm.model", "Who words the answer", f"{own} (as set)", (("none", "Nobody: quotes alone"),),
-        "Quotes alone come at once and are always the documents' own words.",
+        "llm.model", "settings.wording", as_set(c.llm.model if c.llm.model != "none" else say("settings.no_model")),
+        (("none", say("settings.nobody")), *((name, name) for name in writers if name != c.llm.model)),
+        "settings.wording_says",
     )  # fmt: skip
     passages = _select(
-        "retrieve.k", "Passages read for each question", f"{c.retrieve.k} (as set)",
-        tuple((str(k), str(k)) for k in (4, 8, 12, 20, 40)),
-        "More passages find more and take longer.",
+        "retrieve.k", "settings.passages", as_set(str(c.retrieve.k)),
+        tuple((str(k), str(k)) for k in (4, 8, 12, 20, 40)), "settings.passages_says",
     )  # fmt: skip
-    theme = _select(
-        "theme", "Appearance", "As the system", (("light", "Light"), ("dark", "Dark")), "", kind="data-theme"
-    )
-    keys = (
-        "<dl class='keys'><dt>Enter</dt><dd>ask</dd><dt>Shift+Enter</dt><dd>new line</dd><dt>/</dt><dd>to the question"
-        "</dd><dt>Esc</dt><dd>stop, or close the source</dd><dt>&larr; &rarr;</dt><dd>previous, next citation</dd></dl>"
-    )
-    return f"<h2>Settings</h2>{strictness}{wording}{passages}{theme}<h3>Keys</h3>{keys}"
+    themes = (("light", say("settings.light")), ("dark", say("settings.dark")))
+    theme = _select("theme", "settings.theme", say("settings.system"), themes, "", kind="data-theme")
+    titles = f"<h2>{say('settings.title')}</h2>", f"<h3>{say('keys.title')}</h3>"
+    return f"{titles[0]}{strictness}{wording}{passages}{theme}{titles[1]}{keys()}"
+
+
+def keys() -> str:
+    """What the keys do."""
+    rows = ((say(key) if "." in key else key, say(does)) for key, does in _KEYS)
+    return f"<dl class='keys'>{''.join(f'<dt>{key}</dt><dd>{does}</dd>' for key, does in rows)}</dl>"
 
 
 def _select(
     key: str, name: str, default: str, choices: tuple[tuple[str, str], ...], says: str, kind: str = "data-set"
 ) -> str:
-    options = "".join(f'<option value="{value}">{esc(shown)}</option>' for value, shown in choices)
-    hint = f"<small>{esc(says)}</small>" if says else ""
+    options = "".join(f'<option value="{esc(value)}">{esc(shown)}</option>' for value, shown in choices)
+    hint = f"<small>{say(says)}</small>" if says else ""
     return (
-        f'<label class="setting"><span>{esc(name)}</span><select {kind}="{key}">'
+        f'<label class="setting"><span>{say(name)}</span><select {kind}="{key}">'
         f'<option value="">{esc(default)}</option>{options}</select>{hint}</label>'
     )

@@ -8,8 +8,8 @@ function openShelf(name, keep = true) {
 // ---- history
 let looking = 0;
 async function listTalks() {
-  const mine = ++looking, words = $("#find-talk")?.value ?? "";
-  const reply = await fetch(`page/talks?words=${encodeURIComponent(words)}`).catch(() => null);
+  const mine = ++looking, looked = $("#find-talk")?.value ?? "";
+  const reply = await fetch(`page/talks?words=${encodeURIComponent(looked)}`).catch(() => null);
   const html = reply ? await reply.text() : SILENT;
   if (mine === looking) putTalks(html);
 }
@@ -21,66 +21,114 @@ function talkAct(button) {
   const row = button.closest("li"), id = row.dataset.id, does = button.dataset.talk;
   if (does === "md" || does === "json") { closeMenus(); return download(`page/talk/${id}/export.${does}`); }
   if (does === "rename") { closeMenus(); return renameTalk(row); }
-  sure(button, "Delete", async () => {
+  sure(button, words("delete"), async () => {
     await send("DELETE", `page/talk/${id}`).catch(() => null);
     if (id === talk) newTalk();
     listTalks();
   });
 }
 function renameTalk(row) {
+  renameIn($(".open-talk", row), $(".open-talk span", row).textContent, words("talk_name"), async (title) => {
+    await send("PUT", `page/talk/${row.dataset.id}`, { title }).catch(() => null);
+    listTalks();
+  }, listTalks);
+}
+// A field in the place of a name; Enter, or leaving it, keeps what was written, Escape does not.
+function renameIn(place, value, label, keep, leave = () => reloadShelf()) {
   const field = document.createElement("input");
   field.className = "rename";
-  field.value = $(".open-talk span", row).textContent;
-  field.maxLength = 120;
+  field.value = value;
+  field.maxLength = 100;
   field.dir = "auto";
-  field.setAttribute("aria-label", "Name of the conversation");
+  field.setAttribute("aria-label", label);
   let over = false;
-  const end = async (keep) => {
-    if (over) return;
-    over = true;
-    if (keep) await send("PUT", `page/talk/${row.dataset.id}`, { title: field.value }).catch(() => null);
-    listTalks();
-  };
+  const end = (act) => { if (!over) { over = true; act(); } };
   field.addEventListener("keydown", (event) => {
-    if (event.key === "Enter") end(true);
-    if (event.key === "Escape") { event.stopPropagation(); end(false); }
+    if (event.key === "Enter") end(() => keep(field.value));
+    if (event.key === "Escape") { event.stopPropagation(); end(leave); }
   });
-  field.addEventListener("blur", () => end(true));
-  $(".open-talk", row).replaceWith(field);
+  field.addEventListener("blur", () => end(() => keep(field.value)));
+  place.replaceWith(field);
   field.select();
 }
 // A button that takes something away asks once more.
 function sure(button, name, act) {
   if (button.dataset.sure) return act();
   button.dataset.sure = 1;
-  button.textContent = "Really?";
+  button.textContent = words("really");
   setTimeout(() => { delete button.dataset.sure; button.textContent = name; }, 3000);
 }
 
-// ---- which documents to look into: all but the unticked, kept by id because the list is drawn anew
-const unticked = new Set();
+// ---- which documents to look into: all but the unticked, kept by id because the list is drawn anew, and of those the
+// kinds and days that were chosen. Both are remembered by the browser.
+const remembered = (key, otherwise) => { try { return JSON.parse(stored(key)) ?? otherwise; } catch { return otherwise; } };
+const unticked = new Set(remembered("rag-unticked", []));
+let narrowed = remembered("rag-filter", {});   // { type, since, until }: what is absent lets all pass
+const passes = (book) => (!narrowed.type || book.dataset.type === narrowed.type)
+  && (!narrowed.since || book.dataset.dated >= narrowed.since) && (!narrowed.until || book.dataset.dated <= narrowed.until);
 function tick() {
-  const boxes = $$("[data-tick]");
-  for (const one of boxes) one.checked = !unticked.has(one.dataset.tick);
+  const books = $$(".shelf-list li");
+  for (const book of books) { $("[data-tick]", book).checked = !unticked.has($("[data-tick]", book).dataset.tick); book.hidden = !passes(book); }
   for (const set of $$("[data-set-of]")) {
     const inside = $$(`[data-in="${CSS.escape(set.dataset.setOf)}"] [data-tick]`), on = inside.filter((one) => one.checked).length;
     set.checked = on === inside.length;
     set.indeterminate = on > 0 && on < inside.length;
   }
-  const on = boxes.filter((one) => one.checked).length;
-  box().placeholder = on === boxes.length ? "Ask your documents" : `Ask ${on} of ${boxes.length} documents`;
+  const on = books.filter((book) => !book.hidden && $("[data-tick]", book).checked).length;
+  stored("rag-unticked", JSON.stringify([...unticked]));
+  box().placeholder = words(on === books.length ? "ask_all" : "ask_some", { on, all: books.length });
 }
-function putShelf(html) { $("#shelf").innerHTML = html; tick(); }
+function putShelf(parts) {
+  $("#shelf").innerHTML = parts.shelf;
+  const there = new Set($$("[data-tick]").map((one) => one.dataset.tick));
+  if (there.size) for (const id of unticked) if (!there.has(id)) unticked.delete(id);
+  if (parts.limits) limits = parts.limits;
+  putCollections(parts.collections ?? []);
+  putFilters(parts.types ?? []);
+  tick();
+}
+function putFilters(types) {
+  const place = $("#filters");
+  if (!$("details", place)) place.innerHTML = FILTERS;
+  const select = $("[data-narrow=type]", place);
+  select.replaceChildren(new Option(words("every_kind"), ""), ...types.map(([value, name]) => new Option(name, value)));
+  if (!types.some(([value]) => value === narrowed.type)) delete narrowed.type;
+  for (const field of $$("[data-narrow]", place)) field.value = narrowed[field.dataset.narrow] ?? "";
+  place.hidden = types.length === 0;
+  showNarrowed();
+}
+const FILTERS = `<details><summary class="plain">${words("some")}</summary><div class="narrow">
+<label>${words("kind")} <select data-narrow="type"></select></label><label>${words("from")} <input type="date" data-narrow="since"></label>
+<label>${words("to")} <input type="date" data-narrow="until"></label>
+<button type="button" class="plain" data-do="widen">${words("show_all")}</button></div></details>`;
+function showNarrowed() {
+  const on = Object.keys(narrowed).length > 0, details = $("#filters details");
+  details.classList.toggle("on", on);
+  if (on) details.open = true;
+}
+function narrowBy(key, value) {
+  if (value) narrowed[key] = value; else delete narrowed[key];
+  stored("rag-filter", JSON.stringify(narrowed));
+  showNarrowed();
+  tick();
+}
+function widen() {
+  narrowed = {};
+  stored("rag-filter", "{}");
+  for (const field of $$("[data-narrow]")) field.value = "";
+  showNarrowed();
+  tick();
+}
 async function reloadShelf() {
   const parts = await get("page/shelf").catch(() => null);
   if (!parts) return;
-  putShelf(parts.shelf);
+  putShelf(parts);
   if (!talk && !$("#turns").children.length && (!$("#live .turn") || $("#live").classList.contains("gone"))) putEmpty(parts.empty);
 }
 function removeBook(button) {
-  sure(button, "Remove", async () => {
+  sure(button, words("remove"), async () => {
     const reply = await send("DELETE", `page/source/${encodeURIComponent(button.dataset.id)}`).catch(() => null);
-    $("#gone-book").textContent = reply?.ok ? "Removed." : "This could not be removed.";
+    $("#gone-book").textContent = words(reply?.ok ? "removed" : "not_removed");
     reloadShelf();
   });
 }
@@ -103,25 +151,8 @@ async function news() {
   if ($("#watching .watched").innerText !== before) reloadShelf();
 }
 
-// ---- files that are dropped anywhere on the page
 function watchShelves() {
-  const zone = $("#library");
-  for (const kind of ["dragenter", "dragover"]) document.addEventListener(kind, (event) => {
-    if (![...(event.dataTransfer?.types ?? [])].includes("Files")) return;
-    event.preventDefault();
-    if (frame().dataset.shelf !== "library") openShelf("library");
-    zone.classList.add("over");
-  });
-  document.addEventListener("dragleave", (event) => { if (!event.relatedTarget) zone.classList.remove("over"); });
-  document.addEventListener("drop", (event) => {
-    if (!event.dataTransfer?.files.length) return;
-    event.preventDefault();
-    zone.classList.remove("over");
-    const input = $("input[type=file]", $("#choose"));
-    input.files = event.dataTransfer.files;
-    input.dispatchEvent(new Event("change", { bubbles: true }));
-  });
-  new MutationObserver(() => { if ($("#report [data-done]")) reloadShelf(); }).observe($("#report"), { childList: true, subtree: true });
+  watchFiles();
   setInterval(news, 5000);
   let soon = 0;
   $("#find-talk").addEventListener("input", () => { clearTimeout(soon); soon = setTimeout(listTalks, 150); });
@@ -147,6 +178,8 @@ document.addEventListener("change", (event) => {
     if (!it.value) delete now[set];
     stored("rag-settings", JSON.stringify(now));
   }
+  if (it.dataset?.narrow) narrowBy(it.dataset.narrow, it.value);
+  if (it.id === "into") { $("#into-new").hidden = it.value !== "+"; if (it.value === "+") $("#into-new").focus(); }
   if (it.matches?.("[data-theme]")) { stored("rag-theme", it.value); applyTheme(); }
 });
 
@@ -168,9 +201,10 @@ function ideas(tries) {
 // ---- all of it, when the page opens
 function begin(parts) {
   if (parts.history !== undefined) putTalks(parts.history);
-  if (parts.shelf !== undefined) putShelf(parts.shelf);
+  if (parts.shelf !== undefined) putShelf(parts);
   if (parts.watching) putWatching(parts.watching);
   if (parts.settings) showSettings(parts.settings);
+  if (parts.writers) writers = parts.writers;
   if (parts.talk) showTalk(parts.talk);
   else { putEmpty(parts.empty ?? ""); if (parts.lost) $("#empty").insertAdjacentHTML("afterbegin", parts.lost); }
 }

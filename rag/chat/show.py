@@ -12,32 +12,28 @@ import re
 from collections.abc import Mapping, Set
 
 from rag.chat import names
+from rag.chat.texts import say
 from rag.errors import RagError
-from rag.types import Answer, Citation, Claim, Origin, Outcome, Span, Verdict
+from rag.types import Answer, Citation, Claim, Origin, Side, Span, Verdict
 
 _CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 
-OUTCOMES: Mapping[Outcome, str] = {
-    Outcome.ANSWERED: "Answered from your documents",
-    Outcome.CLOSEST: "Closest passages - not a confirmed answer",
-    Outcome.NOTHING: "Not in the documents",
-}
-AGAIN = (
-    ("answer.strictness=strict", "Stricter: only what is sure"),
-    ("answer.strictness=balanced", "Balanced"),
-    ("answer.strictness=lenient", "More lenient"),
-    ("llm.model=none", "Quotes alone, no wording"),
+_AGAIN = (
+    ("answer.strictness=strict", "answer.stricter"),
+    ("answer.strictness=balanced", "answer.balanced"),
+    ("answer.strictness=lenient", "answer.lenient"),
+    ("llm.model=none", "answer.no_wording"),
 )
-LOST = "The document has changed since and no longer says this"
+_BACKING: Mapping[Verdict, str] = {
+    Verdict.SUPPORTED: "answer.backs",
+    Verdict.PARTIAL: "answer.backs_partly",
+    Verdict.UNSUPPORTED: "answer.backs_not",
+}
 _THUMB = (
     '<svg viewBox="0 0 16 16" aria-hidden="true"><path d="M5 7v6.5M5 7l2.6-5.2c1.2 0 1.9.9 1.6 2.1L8.7 6.2h3.9c.9 0 '
     '1.5.8 1.3 1.7l-1.1 4.4c-.2.7-.8 1.2-1.5 1.2H5M5 7H2.6v6.5H5"/></svg>'
 )
-UNEXPECTED = "Something unexpected went wrong. The terminal has the report."
-_DOUBTS: Mapping[Verdict, tuple[str, str]] = {
-    Verdict.PARTIAL: ("partly", "The quote supports part of this sentence"),
-    Verdict.UNSUPPORTED: ("not confirmed", "No quote supports this sentence"),
-}
+_DOUBTS: Mapping[Verdict, str] = {Verdict.PARTIAL: "answer.partly", Verdict.UNSUPPORTED: "answer.not_confirmed"}
 
 
 def esc(text: str) -> str:
@@ -54,14 +50,25 @@ def sendable(text: str) -> str:
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
-def chip(number: int, citation: Citation, lost: Set[Citation] = frozenset()) -> str:
-    """The numbered button that opens the source at the quote; hovering shows the quote."""
-    name = f"Source {number}: {names.shown(citation.source)}, {citation.where}"
+def chip(number: int, citation: Citation, claim: Claim, lost: Set[Citation] = frozenset()) -> str:
+    """The numbered button that opens the source at the quote. What the page lays over it (the quote, its place, how it
+    bears on the claim) goes along as HTML that was escaped here, in an attribute."""
+    name = say("source.named", n=number, title=names.shown(citation.source), where=citation.where)
     gone = citation in lost
     return (
         f'<button type="button" class="cite{" lost" if gone else ""}" {place(number, citation)}'
-        f' title="{esc(LOST + ": " if gone else "")}{esc(citation.quote)}"'
-        f' aria-label="{esc(name + (". " + LOST if gone else ""))}">{number}</button>'
+        f' data-tip="{esc(tip(citation, claim, gone))}"'
+        f' aria-label="{esc(name + (". " + say("source.lost") if gone else ""))}">{number}</button>'
+    )
+
+
+def tip(citation: Citation, claim: Claim, gone: bool) -> str:
+    """The card that is laid over a chip."""
+    kind = "lost" if gone else "own" if claim.origin is Origin.QUOTE else claim.verdict.value
+    says = "source.lost" if gone else "answer.own_words" if kind == "own" else _BACKING[claim.verdict]
+    return (
+        f'<span class="quote" dir="auto">{quoted(citation)}</span><span class="where">{_named(citation)}</span>'
+        f'<span class="backs {kind}"><i class="dot" aria-hidden="true"></i>{say(says)}</span>'
     )
 
 
@@ -100,10 +107,10 @@ def marked(text: str, answer: Span | None) -> str:
 def question(text: str) -> str:
     """The user's own words, and a button that takes them up again."""
     again = (
-        f'<button type="button" class="plain again" data-text="{esc(text)}" aria-label="Edit this question and ask it'
-        ' again">Edit</button>'
+        f'<button type="button" class="plain again" data-text="{esc(text)}" aria-label="{say("talk.edit_says")}">'
+        f"{say('talk.edit')}</button>"
     )
-    said = f'<div class="asked" dir="auto"><span class="unseen">You asked: </span>{esc(text)}</div>'
+    said = f'<div class="asked" dir="auto"><span class="unseen">{say("talk.asked")} </span>{esc(text)}</div>'
     return f'<div class="mine">{again}{said}</div>'
 
 
@@ -119,44 +126,53 @@ def trouble(error: Exception) -> str:
     if isinstance(error, RagError):
         cure = f'<span class="hint">{esc(error.hint)}</span>' if error.hint else ""
         return f'<p class="error" role="alert">{esc(error.message)} {cure}</p>'
-    return f'<p class="error" role="alert">{UNEXPECTED}</p>'
+    return f'<p class="error" role="alert">{say("library.unexpected")}</p>'
 
 
 def chosen(settings: Mapping[str, str]) -> str:
     """What was chosen for one question, over its answer. '' if nothing was."""
-    said = [
-        "quotes alone" if key == "llm.model" else f"{value} passages" if key == "retrieve.k" else value
-        for key, value in settings.items()
-    ]
-    return f'<p class="chosen">Asked for: {esc(", ".join(said))}</p>' if said else ""
+    said = ", ".join(_wished(key, value) for key, value in settings.items())
+    return f'<p class="chosen">{say("answer.chosen", what=esc(said))}</p>' if said else ""
+
+
+def _wished(key: str, value: str) -> str:
+    if key == "llm.model":
+        return say("answer.quotes_alone") if value == "none" else say("answer.worded_by", model=value)
+    if key == "retrieve.k":
+        return say("library.passages_many", n=value)
+    return say(f"settings.{value}") if value in ("strict", "balanced", "lenient") else value
 
 
 def folded_drawer(place: str) -> str:
     """The closed drawer of an answer that is kept: what lies in it is fetched when it is opened."""
-    return f'<details class="how" data-how="{place}"><summary>How this answer was found</summary></details>'
+    return f'<details class="how" data-how="{place}"><summary>{say("how.title")}</summary></details>'
 
 
 def tools(answer: Answer, place: str, good: bool | None, note: str) -> str:
     """What can be done with an answer: copy it, ask again in another way, say whether it is right."""
-    copy = f'<button type="button" class="tool copy" data-text="{esc(plain_copy(answer))}">Copy</button>'
-    again = "".join(
-        f'<button type="button" class="plain retry" data-how-else="{value}">{esc(name)}</button>'
-        for value, name in AGAIN
+    copy = (
+        f'<button type="button" class="tool copy" data-text="{esc(plain_copy(answer))}">{say("answer.copy")}</button>'
     )
-    menu = f'<details class="menu"><summary class="tool">Ask again</summary><div class="drop">{again}</div></details>'
+    again = "".join(
+        f'<button type="button" class="plain retry" data-how-else="{value}">{say(name)}</button>'
+        for value, name in _AGAIN
+    )
+    name = f'<summary class="tool">{say("answer.again")}</summary>'
+    menu = f'<details class="menu">{name}<div class="drop">{again}</div></details>'
     if not place:
         return copy + menu
     rate = "".join(
         f'<button type="button" class="tool rate" data-good="{int(value)}" aria-pressed="{str(good is value).lower()}"'
         f' title="{name}" aria-label="{name}">{_THUMB}</button>'
-        for value, name in ((True, "Right answer"), (False, "Wrong answer"))
+        for value, name in ((True, say("answer.right")), (False, say("answer.wrong")))
     )
     hidden = "" if good is not None else " hidden"
     form = (
         f'<div class="note-form"{hidden}><input type="text" class="note-text" maxlength="4000" dir="auto"'
-        f' value="{esc(note)}" placeholder="What was right, or wrong?"'
-        ' aria-label="A note on this answer">'
-        '<button type="button" class="plain keep-note">Keep the note</button><span role="status"></span></div>'
+        f' value="{esc(note)}" placeholder="{say("answer.note_hint")}"'
+        f' aria-label="{say("answer.note")}">'
+        f'<button type="button" class="plain keep-note">{say("answer.keep_note")}</button>'
+        '<span role="status"></span></div>'
     )
     return copy + menu + rate + form
 
@@ -167,13 +183,18 @@ def conflicts(answer: Answer, lost: Set[Citation] = frozenset()) -> str:
         return ""
     numbers = numbered(answer)
     sides = "".join(
-        f'<li><b dir="auto">{esc(side.says)}</b>{f"<small>as of {esc(side.as_of)}</small>" if side.as_of else ""}'
+        f'<li><b dir="auto">{esc(side.says)}</b>{_as_of(side)}'
         + "".join(_card(numbers[c], c, lost) for c in side.citations)
         + "</li>"
         for side in answer.conflicts
     )
-    head = '<div class="conflicts" role="group" aria-label="Documents that differ"><h3>Your documents differ</h3>'
+    name = say("answer.differ_says")
+    head = f'<div class="conflicts" role="group" aria-label="{name}"><h3>{say("answer.differ")}</h3>'
     return f"{head}<ol>{sides}</ol></div>"
+
+
+def _as_of(side: Side) -> str:
+    return f"<small>{say('answer.as_of', day=esc(side.as_of))}</small>" if side.as_of else ""
 
 
 def numbered(answer: Answer) -> dict[Citation, int]:
@@ -188,8 +209,10 @@ def label(text: str) -> str:
 
 
 def words(answer: Answer, lost: Set[Citation] = frozenset()) -> str:
-    """The text of an answer: sentences with their chips in paragraphs, quotes in blocks of their own."""
+    """The text of an answer: sentences with their chips in paragraphs, quotes in blocks of their own; those that
+    `conflicts` shows stand there alone."""
     numbers = numbered(answer)
+    beside = {c for side in answer.conflicts for c in side.citations}
     blocks: list[str] = []
     line: list[str] = []
     at = 0
@@ -208,6 +231,9 @@ def words(answer: Answer, lost: Set[Citation] = frozenset()) -> str:
 
     for claim in sorted(answer.claims, key=lambda claim: claim.at.start):
         write_plain(answer.text[at : claim.at.start])
+        if claim.origin is Origin.QUOTE and claim.citations and beside.issuperset(claim.citations):
+            at = claim.at.end  # it stands among the sides, below
+            continue
         if claim.origin is Origin.QUOTE:
             end_paragraph()
             blocks.append(_quote_block(claim, answer, numbers, lost))
@@ -237,15 +263,15 @@ def _quote_block(claim: Claim, answer: Answer, numbers: Mapping[Citation, int], 
 
 def _chips(claim: Claim, numbers: Mapping[Citation, int], lost: Set[Citation]) -> str:
     """A claim's doubt and numbers, kept together on one line."""
-    row = "".join(chip(numbers[c], c, lost) for c in sorted(claim.citations, key=lambda c: numbers[c]))
+    row = "".join(chip(numbers[c], c, claim, lost) for c in sorted(claim.citations, key=lambda c: numbers[c]))
     return f'<span class="chips">{_doubt(claim)}{row}</span>'
 
 
 def _doubt(claim: Claim) -> str:
     if claim.verdict not in _DOUBTS:
         return ""
-    word, why = _DOUBTS[claim.verdict]
-    return f' <small class="doubt" title="{why}">{word}</small>'
+    word = _DOUBTS[claim.verdict]
+    return f' <small class="doubt" title="{say(f"{word}_says")}">{say(word)}</small>'
 
 
 def _named(citation: Citation) -> str:
@@ -262,7 +288,7 @@ def cards(citations: tuple[Citation, ...], heading: str, lost: Set[Citation] = f
 
 
 def _card(number: int, citation: Citation, lost: Set[Citation]) -> str:
-    gone = f'<span class="where">{LOST}.</span>' if citation in lost else ""
+    gone = f'<span class="where">{say("source.lost")}.</span>' if citation in lost else ""
     return (
         f'<button type="button" class="card{" lost" if gone else ""}" {place(number, citation)}>'
         f'<b class="n">{number}</b><span class="quote" dir="auto">{quoted(citation)}</span>'

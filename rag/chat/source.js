@@ -15,11 +15,12 @@ async function openSource(place, focus) {
     html = await (await fetch(`page/source/${encodeURIComponent(source)}?quote=${quote}&answer=${answer || ""}&sum=${sum || ""}`)).text();
   } catch { html = SILENT; }
   if (mine !== asked) return;
+  hideCard();
   opened = place;
   for (const here of $$(".here")) here.classList.remove("here");
   const places = placesOf(place), at = places.findIndex((other) => other.dataset.n === place.dataset.n);
   for (const same of $$(`[data-n="${place.dataset.n}"]`, place.closest(".turn") ?? document.body)) same.classList.add("here");
-  $(".count", panel).textContent = `Source ${at + 1} of ${places.length}`;
+  $(".count", panel).textContent = words("source_of", { n: at + 1, all: places.length });
   for (const step of $$("[data-step]", panel)) step.disabled = places.length < 2;
   $(".body", panel).innerHTML = html;
   panel.inert = false;
@@ -28,6 +29,7 @@ async function openSource(place, focus) {
   if (mark) mark.scrollIntoView({ block: "center" }); else $(".body", panel).scrollTop = 0;
   if (focus) $("h2", panel)?.focus({ preventScroll: true });
   panel.dataset.ms = (performance.now() - began).toFixed(1);
+  if (printed && $("[data-leaf]", panel)) showLeaf($("[data-leaf]", panel), true);
 }
 function step(by) {
   if (!opened) return;
@@ -42,24 +44,30 @@ function closeSource() {
   opened = null;
 }
 
-// ---- the page as it is printed, drawn by the server when it is asked for
-async function showLeaf(button) {
+// ---- the page as it is printed, drawn by the server when it is asked for, and from then on for every citation
+let printed = false;
+async function showLeaf(button, show = button.getAttribute("aria-pressed") !== "true") {
   const panel = $("#panel"), view = $(".leaf-view", panel), text = $(".text", panel);
-  const show = button.getAttribute("aria-pressed") !== "true";
+  printed = show;
   button.setAttribute("aria-pressed", show);
-  button.textContent = show ? "Text" : "Page as printed";
+  button.textContent = words(show ? "text" : "printed");
   text.hidden = show;
   view.hidden = !show;
   if (!show) return ($("mark.key", panel) ?? $("mark", panel))?.scrollIntoView({ block: "center" });
-  if (!view.dataset.full) {
-    view.innerHTML = '<p class="where" role="status">Drawing the page &hellip;</p>';
-    try { view.innerHTML = await (await fetch(`page/leaf/${encodeURIComponent(button.dataset.leaf)}?quote=${button.dataset.span}`)).text(); }
-    catch { view.innerHTML = SILENT; }
-    view.dataset.full = "1";
-  }
-  const picture = $("img", view);
-  if (picture) { await picture.decode?.().catch(() => {}); $(".box", view)?.scrollIntoView({ block: "center" }); }
+  if (!view.children.length) await drawLeaf("");
 }
+async function drawLeaf(page) {
+  const mine = asked, panel = $("#panel"), view = $(".leaf-view", panel), button = $("[data-leaf]", panel);
+  if (!view.children.length) view.innerHTML = `<p class="where" role="status">${words("drawing")}</p>`;
+  let html;
+  try { html = await (await fetch(`page/leaf/${encodeURIComponent(button.dataset.leaf)}?quote=${button.dataset.span}${page && `&page=${page}`}`)).text(); }
+  catch { html = SILENT; }
+  if (mine !== asked) return;   // another source was opened meanwhile
+  view.innerHTML = html;
+  for (const picture of $$("img", view)) await picture.decode?.().catch(() => {});
+  if (mine === asked && printed) ($(".box", view) ?? view).scrollIntoView({ block: $(".box", view) ? "center" : "start" });
+}
+const turnLeaf = (page) => drawLeaf(String(page));
 async function saveOriginal(button) {
   const url = `page/original/${encodeURIComponent(button.dataset.original)}`;
   const reply = await fetch(url).catch(() => null);

@@ -10,8 +10,9 @@ from collections.abc import Iterator, Set
 from itertools import pairwise
 
 from rag.chat.names import shown
-from rag.chat.original import page_of
+from rag.chat.original import on_pages
 from rag.chat.show import esc
+from rag.chat.texts import say
 from rag.types import Document, Span
 
 _WRAP = 120  # characters; longer lines are paragraphs
@@ -28,10 +29,17 @@ def panel(document: Document, quote: Span, answer: Span | None = None) -> str:
         raise ValueError(f"{quote} is no place in {document.source.title!r}")
     head = (
         f'<header class="doc"><h2 tabindex="-1" dir="auto">{esc(shown(document.source))}</h2>'
-        f'<p class="where" dir="auto">{esc(document.where(quote))}</p>{_views(document, quote)}</header>'
+        f'<p class="where" dir="auto">{esc(document.where(quote))}{_dated(document)}</p>'
+        f"{_views(document, quote)}</header>"
     )
     text = "".join(_paragraphs(document, quote, answer))
     return f'{head}<div class="text">{text}</div><div class="leaf-view" hidden></div>'
+
+
+def _dated(document: Document) -> str:
+    """The day that the document gives itself; '' if it gives none."""
+    day = esc(document.source.date)
+    return f' &middot; <time datetime="{day}">{day}</time>' if day else ""
 
 
 def _views(document: Document, quote: Span) -> str:
@@ -39,12 +47,12 @@ def _views(document: Document, quote: Span) -> str:
     id_ = esc(document.source.id)
     views = (
         f'<button type="button" class="plain view" data-leaf="{id_}" data-span="{quote.start}-{quote.end}"'
-        ' aria-pressed="false">Page as printed</button>'
-        if page_of(document, quote) is not None
+        f' aria-pressed="false">{say("source.printed")}</button>'
+        if on_pages(document, quote)
         else ""
     )
     if document.source.uri.startswith("file:"):
-        views += f'<button type="button" class="plain view" data-original="{id_}">Save the file</button>'
+        views += f'<button type="button" class="plain view" data-original="{id_}">{say("source.save")}</button>'
     return f'<p class="views">{views}</p>' if views else ""
 
 

@@ -24,7 +24,7 @@ function asking() {
   if (!box().value.trim()) return "{}";
   settle();
   $("#empty").replaceChildren();
-  const wish = { conversation: talk, instead_of: instead, without: [...unticked], settings: { ...chosen(), ...only } };
+  const wish = { conversation: talk, instead_of: instead, without: [...unticked], where: narrowed, settings: { ...chosen(), ...only } };
   replacing = instead;
   only = {};
   stopEditing();
@@ -54,6 +54,7 @@ function forget() {
   frame().classList.remove("busy");
   $("#turns").replaceChildren();
   $("#empty").replaceChildren();
+  $("#told").replaceChildren();
   stopEditing();
   if (reading()) closeSource();
 }
@@ -68,7 +69,7 @@ function showTalk(parts) {
   forget();
   $("#turns").innerHTML = parts.html;
   setTalk(parts.id);
-  document.title = `${parts.title} - Ask your documents`;
+  document.title = words("tab", { title: parts.title });
   follow = true;
   down();
 }
@@ -89,12 +90,25 @@ function edit(button) {
 }
 function stopEditing() { instead = null; $("#editing").hidden = true; }
 function retry(button) {
-  const turn = button.closest(".turn"), [key, value] = button.dataset.howElse.split("=");
+  const turn = button.closest(".turn"), [key, value] = button.dataset.howElse.split(/=(.*)/s);
   closeMenus();
   edit($(".again", turn));
   only = { [key]: value };
   setTimeout(() => $("#send").click(), 60);
 }
+
+// Other models that are installed, offered when the menu is opened.
+let writers = [];
+document.addEventListener("toggle", (event) => {
+  const drop = event.target.open && $(".retry", event.target)?.parentElement;
+  if (!drop || $("[data-model]", drop)) return;
+  for (const name of writers) {
+    const button = document.createElement("button");
+    Object.assign(button, { type: "button", className: "plain retry", textContent: words("worded_by", { model: name }), dir: "auto" });
+    Object.assign(button.dataset, { howElse: `llm.model=${name}`, model: name });
+    drop.append(button);
+  }
+}, true);
 
 // ---- right or wrong, with a note
 async function rate(button) {
@@ -109,18 +123,18 @@ async function keepNote(input) {
   const turn = input.closest(".turn"), pressed = $(".rate[aria-pressed=true]", turn);
   const kept = pressed && (await keepRating(turn, pressed.dataset.good === "1", input.value));
   if (kept) input.setAttribute("value", input.value);
-  $("[role=status]", input.parentElement).textContent = kept ? "Kept" : "";
+  $("[role=status]", input.parentElement).textContent = kept ? words("kept") : "";
 }
 async function keepRating(turn, good, note) {
   const reply = await send("PUT", `page/turn/${turn.dataset.place}/rating`, { good, note }).catch(() => null);
-  if (!reply?.ok) $(".note-form [role=status]", turn).textContent = "This could not be kept";
+  if (!reply?.ok) $(".note-form [role=status]", turn).textContent = words("not_kept");
   return Boolean(reply?.ok);
 }
 
 async function copy(button) {
-  try { await navigator.clipboard.writeText(button.dataset.text); button.textContent = "Copied"; }
-  catch { button.textContent = "Not allowed to copy"; }
-  setTimeout(() => { button.textContent = "Copy"; }, 1500);
+  try { await navigator.clipboard.writeText(button.dataset.text); button.textContent = words("copied"); }
+  catch { button.textContent = words("no_copy"); }
+  setTimeout(() => { button.textContent = words("copy"); }, 1500);
 }
 
 // ---- the drawer is filled when it is opened, and comes into sight
@@ -132,5 +146,14 @@ document.addEventListener("toggle", async (event) => {
     const reply = await fetch(`page/turn/${drawer.dataset.how}/how`).catch(() => null);
     if (drawer.children.length === 1) drawer.insertAdjacentHTML("beforeend", reply ? await reply.text() : SILENT);
   }
-  drawer.scrollIntoView({ block: "start" });
+  showPart(drawer);
 }, true);
+function showPart(drawer) {
+  ($(`[data-part="${drawer.dataset.at}"]`, drawer) ?? drawer).scrollIntoView({ block: "start" });
+  delete drawer.dataset.at;
+}
+function openDrawer(turn, part) {
+  const drawer = $(".how", turn);
+  drawer.dataset.at = part;
+  if (drawer.open) showPart(drawer); else drawer.open = true;
+}

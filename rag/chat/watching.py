@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rag.chat.show import esc
+from rag.chat.texts import say
 from rag.errors import RagError, UsageError
 from rag.files import write_atomically
 
@@ -19,15 +20,6 @@ if TYPE_CHECKING:
     from rag.add import Report
     from rag.assistant import Assistant
     from rag.watch import Watch
-
-
-_NEW = """
-<details class="watching"><summary class="plain">Watch a folder</summary>
-<p>What is added, changed or deleted there comes into the library by itself.</p>
-<div class="watch-new">
-<input type="text" id="watch-path" dir="auto" placeholder="/home/me/notes" aria-label="Whole path of the folder">
-<button type="button" class="plain" data-do="watch">Watch</button></div></details>
-"""
 
 
 class Watching:
@@ -61,7 +53,7 @@ class Watching:
         """Watch a folder of this computer. Raises UsageError if it is none, IndexBusy if the index is only read."""
         path = Path(folder.strip()).expanduser()
         if not folder.strip() or not path.is_absolute():
-            raise UsageError(f"{folder!r} is no folder", "write its whole path, for example /home/me/notes")
+            raise UsageError(say("watching.no_folder", name=repr(folder)), say("watching.no_folder_hint"))
         name = str(path.resolve())
         with self._lock:
             if name not in self._watches:
@@ -84,17 +76,25 @@ class Watching:
             watches, news = dict(self._watches), dict(self._news)
         rows = "".join(_row(name, watch.trouble or news.get(name, ""), True) for name, watch in watches.items())
         rows += "".join(_row(name, why, False) for name, why in news.items() if name not in watches)
-        return f'{_NEW}<ul class="watched">{rows}</ul>'
+        return f'{_new()}<ul class="watched">{rows}</ul>'
 
     def _told(self, name: str, report: Report) -> None:
-        counts = ((report.added, "added"), (report.changed, "changed"), (report.removed, "removed"))
-        said = [f"{len(uris)} {word}" for uris, word in counts if uris]
-        said += [f"{len(report.refused)} refused"] if report.refused else []
-        self._news[name] = ", ".join(said)
+        counts = {state: len(getattr(report, state)) for state in ("added", "changed", "removed", "refused")}
+        self._news[name] = ", ".join(say(f"watching.{state}", n=n) for state, n in counts.items() if n)
 
     def _keep(self) -> None:
         with suppress(OSError):  # it is watched all the same; only not the next time
             write_atomically(self._file, json.dumps(list(self._watches)).encode())
+
+
+def _new() -> str:
+    return (
+        f'<details class="watching"><summary class="plain">{say("watching.watch")}</summary>'
+        f"<p>{say('watching.says')}</p>"
+        '<div class="watch-new"><input type="text" id="watch-path" dir="auto" placeholder="/home/me/notes"'
+        f' aria-label="{say("watching.path")}"><button type="button" class="plain" data-do="watch">'
+        f"{say('watching.do')}</button></div></details>"
+    )
 
 
 def _row(name: str, news: str, on: bool) -> str:

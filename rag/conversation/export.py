@@ -80,14 +80,15 @@ def _case(turn: Turn, id_: str, good: bool, note: str) -> dict[str, Any]:
         for source, span, text in hits
     ]
     right = answer.citations if good and answer.outcome is Outcome.ANSWERED else ()
-    gold = [
-        p["id"]
+    holds = [
+        (p["id"], c)
         for p, (source, span, _) in zip(passages, hits, strict=True)
-        if any(c.source.id == source.id and c.span in span for c in right)
+        for c in right
+        if c.source.id == source.id and c.span in span
     ]
-    evidence = [
-        {"passage": next((i for i in gold if i.startswith(f"{c.source.id}:")), None), "text": c.quote} for c in right
-    ]
+    gold = list(dict.fromkeys(id_ for id_, _ in holds))
+    first = {c: id_ for id_, c in reversed(holds)}  # a quote may stand in two passages that overlap
+    evidence = [{"passage": first[c], "text": c.quote} for c in right if c in first]
     return {
         "id": id_,
         "question": answer.question,

@@ -89,7 +89,10 @@ def load(path: Path) -> Dataset:
         if rows and "context" in rows[0]:
             return Dataset(name, "reading", *_reading(rows), _digest([path]))
         if rows and "passages" in rows[0]:
-            return Dataset(name, "cases", *_cases(rows), _digest([path]))
+            texts, questions = _cases(rows)
+            if not questions:
+                raise UsageError(f"of no case in {path} is it known what is right", "rate some good answers too")
+            return Dataset(name, "cases", texts, questions, _digest([path]))
     except (OSError, ValueError, KeyError, TypeError) as e:
         raise UsageError(f"{path} cannot be read as questions: {e!r}", "rag eval --help lists the formats") from e
     raise UsageError(f"{path} is none of the known formats", "rag eval --help lists them")
@@ -150,10 +153,13 @@ def _squad(data: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _cases(rows: Sequence[dict[str, Any]]) -> tuple[tuple[Text, ...], tuple[Question, ...]]:
-    """One text per distinct passage; evidence is located in its passage."""
+    """One text per distinct passage; evidence is located in its passage. A case of which nobody knows whether it has an
+    answer (`answerable` is null: an answer that was rated wrong) says nothing, and is passed over."""
     ids: dict[tuple[str, str], str] = {}
     texts, questions = [], []
     for row in rows:
+        if row.get("answerable", True) is None:
+            continue
         own: dict[str, str] = {}
         for p in row["passages"]:
             key = (p["title"], p["text"])

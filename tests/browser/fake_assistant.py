@@ -113,6 +113,9 @@ class FakeAssistant:
     def warm(self) -> None:
         """Nothing to load."""
 
+    def writers(self) -> list[str]:
+        return [self.config.llm.model, "another-model"]
+
     def sources(self) -> list[SourceRow]:
         return [
             replace(_row(d), digest=self.digests.get(id_, ""), collection=self.collections.get(id_, "default"))
@@ -125,7 +128,13 @@ class FakeAssistant:
     def remove(self, source_id: str) -> bool:
         return self.documents.pop(source_id, None) is not None
 
-    def add(self, paths: Iterable[Path], *, progress: Callable[[Progress], None] | None = None) -> Report:
+    def add(
+        self,
+        paths: Iterable[Path],
+        *,
+        collection: str | None = None,
+        progress: Callable[[Progress], None] | None = None,
+    ) -> Report:
         added, refused = [], []
         files = list(paths)
         for done, path in enumerate(files):

@@ -10,7 +10,7 @@ import pytest
 
 from rag.errors import UsageError
 from rag.evals.datasets import load
-from rag.types import Span
+from rag.types import Answer, Span
 
 CONTEXT = "Japan will give 250 cherry trees. They will stand in Washington."
 
@@ -90,3 +90,32 @@ def test_a_sample_is_the_same_for_the_same_seed_and_takes_both_kinds(tmp_path: P
     assert some.questions == whole.sample(5, 1).questions != whole.sample(5, 2).questions
     assert sum(q.answerable for q in some.questions) == 5 and len(some.questions) == 10
     assert some.texts == whole.texts
+
+
+def test_what_was_rated_on_the_page_can_be_evaluated_and_a_bad_answer_says_nothing(tmp_path: Path) -> None:
+    from rag.conversation import Conversations
+    from rag.conversation.export import cases
+    from tests.browser.fake_assistant import FakeAssistant
+
+    fake = FakeAssistant()
+    kept = Conversations(tmp_path / "kept")
+    for n, (question, good) in enumerate((("trees?", True), ("trees again?", False), ("nothing?", True))):
+        *_, answer = fake.stream(question)
+        assert isinstance(answer, Answer)
+        talk = kept.add(None, answer)
+        kept.rate(talk.id, 0, good, f"note {n}")
+    rows = list(cases(kept.load(row.id) for row in kept.rows()))
+    assert sorted((row["question"], row["answerable"]) for row in rows if row["good"]) == [
+        ("nothing?", False),
+        ("trees?", True),
+    ]
+    found = load(lines(tmp_path / "mine.jsonl", rows))
+    assert {q.text: q.answerable for q in found.questions} == {"trees?": True, "nothing?": False}
+    good = next(q for q in found.questions if q.answerable)
+    texts = {t.id: t.text for t in found.texts}
+    assert {span.of(texts[i]) for i, span in good.places} == {
+        "Japan will donate 250 cherry blossom trees to the United States.",
+        "The gift\ncontinues a custom of 1912.",
+    }
+    with pytest.raises(UsageError, match="of no case"):
+        load(lines(tmp_path / "bad.jsonl", [row for row in rows if not row["good"]]))

@@ -96,3 +96,20 @@ def test_an_index_is_asked_about_its_own_documents(tmp_path: Path) -> None:
     assert len(yes) >= 3 and all(r["question"].endswith("?") for r in records)
     assert any(not r["answerable"] for r in records)
     assert result.figures["full"]["retrieval: recall@1"]["value"] == 1.0
+
+
+def test_answers_rated_on_the_page_are_asked_again_and_bad_ones_are_no_truth(tmp_path: Path) -> None:
+    from rag.conversation.export import cases
+
+    for name, text in TEXTS.items():
+        (tmp_path / f"{name}.txt").write_text(text, "utf-8")
+    with rag.open(documents=[tmp_path / f"{name}.txt" for name in TEXTS], llm_model="none") as assistant:
+        kept = assistant.conversations
+        for question, good in (("Who founded the harbour museum?", True), ("How many boats sank off Hull?", False)):
+            kept.rate(kept.add(None, assistant.ask(question)).id, 0, good)
+        rows = list(cases(kept.load(row.id) for row in kept.rows()))
+    assert len(rows) == 2
+    result = evaluate(lines(tmp_path / "mine.jsonl", rows), Plan(tmp_path / "out", ("full",)), CONFIG)
+    records = (tmp_path / "out" / "records.jsonl").read_text().splitlines()
+    assert len({json.loads(line)["id"] for line in records}) == 1
+    assert result.figures["full"]["citations equal to their source"] == 1.0
