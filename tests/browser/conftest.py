@@ -19,15 +19,16 @@ from tests.browser.outside import CHROMIUM, Browser, gated
 
 
 @contextlib.contextmanager
-def served(assistant: Any) -> Iterator[str]:
+def served(assistant: Any, host: str = "127.0.0.1", password: str | None = None) -> Iterator[str]:
     """The address of the page over `assistant`, while the block runs."""
     import uvicorn
 
     from rag.chat import build
 
     listener = socket.socket()
-    listener.bind(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(build(assistant), log_level="warning", timeout_graceful_shutdown=1))
+    listener.bind((host, 0))
+    app = build(assistant, host, password)
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     while not server.started:
@@ -72,16 +73,17 @@ def chromium() -> Iterator[Browser]:
 @pytest.fixture(autouse=True)
 def nothing_from_outside(request: pytest.FixtureRequest) -> Iterator[None]:
     """Every test with a browser ends with this question: did a page ask another host for anything?"""
-    browser = request.getfixturevalue("chromium") if "chromium" in request.fixturenames else None
-    yield
-    if browser is not None:
+    if "chromium" not in request.fixturenames:
+        yield
+        return
+    browser: Browser = request.getfixturevalue("chromium")
+    with browser.tidied():
+        yield
         try:
             browser.must_have_stayed_home()
         except AssertionError:
             _pictures(browser, request.node.name)
             raise
-        finally:
-            browser.close_pages()
 
 
 @pytest.fixture(scope="module")

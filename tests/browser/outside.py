@@ -82,10 +82,14 @@ class Browser:
         tried = self.tried()
         assert not tried, f"a page asked another host: {tried}"
 
-    def close_pages(self) -> None:
-        """Close what a test left open."""
+    @contextlib.contextmanager
+    def tidied(self) -> Iterator[None]:
+        """Closes afterwards what the block opened and left open."""
+        before = list(self._browser.contexts)
+        yield
         for context in self._browser.contexts:
-            context.close()
+            if context not in before:
+                context.close()
 
 
 @contextlib.contextmanager
