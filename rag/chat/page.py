@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
@@ -162,10 +162,10 @@ def theme() -> Any:
     return gr.themes.Base(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])
 
 
-def head() -> str:
+def head(files: Iterable[str]) -> str:
     """What the page's head begins with: the names of the files that Gradio will ask for, and our scripts, inline."""
     scripts = "\n".join((_HERE / name).read_text("utf-8") for name in _SCRIPTS)
-    return f'{preload.links()}<script>(() => {{\n"use strict";\n{scripts}\n}})();</script>'
+    return f'{preload.links(files)}<script>(() => {{\n"use strict";\n{scripts}\n}})();</script>'
 
 
 def css() -> str:
