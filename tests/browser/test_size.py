@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from rag.chat import preload
 from rag.conversation import Turn
 from rag.types import Answer, Claim, Document, Mark, Outcome, Source, Span, Verdict
+from tests.browser import figures
 from tests.browser.assets import asked_for
 from tests.browser.conftest import served
 from tests.browser.desk import Desk
@@ -157,3 +159,21 @@ def test_the_files_of_the_first_page_are_gradios_own_and_are_kept_by_the_browser
             assert "immutable" in reply.headers["cache-control"]
             assert "default-src" in reply.headers["content-security-policy"]
         assert client.get("/assets/none.js").status_code == 404
+
+
+def test_the_figures_of_the_page_count_from_the_key_to_the_quote_of_that_very_question(chromium: Any) -> None:
+    fake = FakeAssistant()
+
+    def late(question: str) -> Any:
+        time.sleep(0.4)
+        yield from fake._trees(question)
+
+    fake._late = late  # type: ignore[attr-defined]
+    with served(fake) as address:
+        desk, took = figures.usable(chromium, address, time.time())
+        assert took > 0
+        assert len(figures.quotes(desk, ["nothing of it?"])) == 0
+        seconds = figures.quotes(desk, ["late one?", "late two?", "late three?"])
+        assert len(seconds) == 3 and min(seconds) >= 0.4, seconds
+        chips = figures.clicks(desk, 4)
+        assert len(chips) == 4 and min(chips) > 0
