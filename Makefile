@@ -2,6 +2,7 @@
 # make ask Q="..."       the same, answered on the terminal
 # make test              style, types, and every test
 # make bench             how fast and how large, as ratios where a peer exists
+# make page-figures      how quick the chat page is in a real browser
 # make figures DATA=...  every quality figure of the README, by the commands it names
 
 PYTHON ?= python3
@@ -9,7 +10,7 @@ Q ?= How many cherry trees will Japan give?
 DATA ?= ../shared/data
 BIN := .venv/bin
 
-.PHONY: chat ask test bench figures picture install clean
+.PHONY: chat ask test bench figures page-figures picture install clean
 
 chat: install
 	@$(BIN)/rag add seeds/
@@ -35,6 +36,10 @@ figures: install
 
 bench: install
 	@$(BIN)/python -m rag.evals.bench
+
+page-figures:
+	@$(PYTHON) .ci/install.py --dev
+	@$(BIN)/python -m tests.browser.figures
 
 picture:
 	@$(PYTHON) .ci/install.py --dev

@@ -47,8 +47,7 @@ def build(assistant: Assistant, host: str = "127.0.0.1", password: str | None = 
     import gradio as gr
     from fastapi import FastAPI
 
-    from rag.chat import page, shelving, texts
-    from rag.chat.preload import Early
+    from rag.chat import page, preload, shelving, texts
     from rag.chat.routes import add_routes
 
     texts.use(assistant.config.ui.language)
@@ -61,7 +60,8 @@ def build(assistant: Assistant, host: str = "127.0.0.1", password: str | None = 
         enable_monitoring=False, pwa=False, max_file_size=f"{shelving.MAX_FILE_MB}mb",
         theme=page.theme(), css=page.css(),
     )  # fmt: skip
-    app.add_middleware(Early, head=page.head())
+    files = preload.files()
+    app.add_middleware(preload.Early, head=page.head(files), files=files)
     app.add_middleware(Guard, trusted=trusts(host, own_names(host)), password=password)
     return app
 

@@ -7,6 +7,7 @@ so that no Markdown, no sanitiser and no remote font has a say in it.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -92,11 +93,11 @@ def theme() -> Any:
     return gr.themes.Base(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])
 
 
-def head() -> str:
+def head(files: Iterable[str]) -> str:
     """What the page's head begins with: the names of the files that Gradio will ask for, and our scripts, inline."""
     scripts = "\n".join((_HERE / name).read_text("utf-8") for name in _SCRIPTS)
     words = json.dumps(of_scripts()).replace("<", "\\u003c")
-    return f'{preload.links()}<script>(() => {{\n"use strict";\nconst T = {words};\n{scripts}\n}})();</script>'
+    return f'{preload.links(files)}<script>(() => {{\n"use strict";\nconst T = {words};\n{scripts}\n}})();</script>'
 
 
 def css() -> str:

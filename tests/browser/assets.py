@@ -6,8 +6,9 @@ import re
 from typing import Any
 
 from rag.chat import preload
-from tests.browser.conftest import CHROMIUM, served
+from tests.browser.conftest import served
 from tests.browser.fake_assistant import FakeAssistant
+from tests.browser.outside import gated
 
 
 def asked_for(chromium: Any, address: str) -> list[str]:
@@ -26,10 +27,8 @@ def main() -> None:
     """Write the list."""
     from playwright.sync_api import sync_playwright
 
-    with served(FakeAssistant()) as address, sync_playwright() as p:
-        browser = p.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    with served(FakeAssistant()) as address, sync_playwright() as p, gated(p) as browser:
         names = asked_for(browser, address)
-        browser.close()
     preload.LIST.write_text("\n".join(names) + "\n", "utf-8")
     print(f"{len(names)} names in {preload.LIST}")
 

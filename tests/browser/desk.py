@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
+
+ARTEFACTS = Path(os.environ.get("RAG_ARTEFACTS") or Path(__file__).parents[1] / "artefacts")
 
 
 class Desk:
     """A page with what a person does on it. `strays`: addresses of other hosts that the page asked for; `faults`:
     errors of its scripts and refusals of its policy."""
 
-    def __init__(self, page: Any, address: str) -> None:
+    def __init__(self, page: Any, address: str, *, there: bool = False) -> None:
+        """`there`: the page is open already, and may have been used."""
         self.page = page
         self.strays: list[str] = []
         self.faults: list[str] = []
         page.on("request", lambda r: self._look(r.url, address))
         page.on("pageerror", lambda e: self.faults.append(str(e)))
         page.on("console", lambda m: m.type == "error" and self.faults.append(m.text))
-        page.goto(address)
-        page.wait_for_selector("body[data-ready]")
-        page.wait_for_selector("#empty .empty")
+        if not there:
+            page.goto(address)
+            page.wait_for_selector("body[data-ready]")
+            page.wait_for_selector("#empty .empty")
 
     def _look(self, url: str, address: str) -> None:
         if not url.startswith((address, "data:", "blob:" + address)):
@@ -42,9 +47,9 @@ class Desk:
         return str(self.page.eval_on_selector_all("#panel mark", "marks => marks.map(m => m.textContent).join('')"))
 
     def shot(self, name: str) -> None:
-        folder = Path("tests/artefacts")
-        folder.mkdir(exist_ok=True)
-        self.page.screenshot(path=folder / f"{name}.png")
+        """A picture of the page, for whoever looks at what a run of the tests has left."""
+        ARTEFACTS.mkdir(exist_ok=True)
+        self.page.screenshot(path=ARTEFACTS / f"{name}.png")
 
     def contrast(self, part: str) -> float:
         """The contrast of a part's text with what lies behind it, 1 to 21 (WCAG 2.2, relative luminance)."""

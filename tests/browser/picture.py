@@ -8,8 +8,9 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from tests.browser.conftest import CHROMIUM, served
+from tests.browser.conftest import served
 from tests.browser.desk import Desk
+from tests.browser.outside import CHROMIUM, gated
 
 SEEDS = Path(__file__).parents[2] / "seeds"
 PAGE = Path(__file__).parent / "page.png"
@@ -24,8 +25,12 @@ def picture(out: Path, question: str = QUESTION) -> None:
 
     if CHROMIUM is None:
         raise SystemExit("no Chromium is installed: apt-get install chromium")
-    with rag.open(documents=SEEDS) as assistant, served(assistant) as address, sync_playwright() as p:
-        browser = p.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    with (
+        rag.open(documents=SEEDS) as assistant,
+        served(assistant) as address,
+        sync_playwright() as p,
+        gated(p) as browser,
+    ):
         page = browser.new_page(viewport={"width": 1280, "height": 780}, device_scale_factor=2, color_scheme="light")
         desk = Desk(page, address)
         desk.ask(question)
@@ -34,7 +39,6 @@ def picture(out: Path, question: str = QUESTION) -> None:
         page.mouse.move(0, 0)
         page.wait_for_timeout(300)
         page.screenshot(path=out)
-        browser.close()
 
 
 if __name__ == "__main__":

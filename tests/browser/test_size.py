@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from typing import Any
 
+import httpx
 import pytest
 
 from rag.chat import preload
 from rag.conversation import Turn
 from rag.types import Answer, Claim, Document, Mark, Outcome, Source, Span, Verdict
+from tests.browser import figures
 from tests.browser.assets import asked_for
 from tests.browser.conftest import served
 from tests.browser.desk import Desk
@@ -118,16 +121,24 @@ def test_a_source_of_200_pages_opens_at_its_quote(chromium: Any, long: FakeAssis
         desk.ask("book?")
         desk.page.click("#live .cite")
         assert desk.marked() == quote and desk.page.inner_text("#panel .where") == "p. 150"
-        took = []
-        for _ in range(5):
-            desk.page.eval_on_selector("#panel", "panel => delete panel.dataset.ms")
-            desk.page.click("#live .cite")
-            took.append(float(desk.page.wait_for_selector("#panel[data-ms]").get_attribute("data-ms")))
-        print(f"600,000 characters: {min(took):.0f} ms")
-        assert min(took) < 300
+        book = _fastest_click(desk)
         box = desk.page.locator("#panel mark").first.bounding_box()
         assert box is not None and 0 < box["y"] < 820
+        desk.ask("trees?")
+        short = _fastest_click(desk)
+        print(f"600,000 characters: {book:.0f} ms, 200 characters: {short:.0f} ms")
+        assert book < max(300, 6 * short)  # beside a short one on the same machine
         desk.page.close()
+
+
+def _fastest_click(desk: Desk) -> float:
+    """Milliseconds from a click on the newest turn's chip to its words, the least of five."""
+    took = []
+    for _ in range(5):
+        desk.page.eval_on_selector("#panel", "panel => delete panel.dataset.ms")
+        desk.page.click("#live .turn:not([hidden]) .cite >> nth=0")
+        took.append(float(desk.page.wait_for_selector("#panel[data-ms]").get_attribute("data-ms")))
+    return min(took)
 
 
 def test_all_that_the_first_page_needs_is_named_in_it(chromium: Any) -> None:
@@ -135,3 +146,34 @@ def test_all_that_the_first_page_needs_is_named_in_it(chromium: Any) -> None:
         asked = asked_for(chromium, address)
     named = set(preload.LIST.read_text("utf-8").split())
     assert [name for name in asked if name not in named] == [], "write the list anew: python -m tests.browser.assets"
+
+
+def test_the_files_of_the_first_page_are_gradios_own_and_are_kept_by_the_browser() -> None:
+    folder = preload.assets()
+    assert folder is not None
+    with served(FakeAssistant()) as address, httpx.Client(base_url=address, trust_env=False) as client:
+        for name in preload.LIST.read_text("utf-8").split():
+            reply = client.get(f"/assets/{name}")
+            assert reply.content == (folder / name).read_bytes()
+            assert reply.headers["content-type"].split(";")[0] in ("text/javascript", "text/css")
+            assert "immutable" in reply.headers["cache-control"]
+            assert "default-src" in reply.headers["content-security-policy"]
+        assert client.get("/assets/none.js").status_code == 404
+
+
+def test_the_figures_of_the_page_count_from_the_key_to_the_quote_of_that_very_question(chromium: Any) -> None:
+    fake = FakeAssistant()
+
+    def late(question: str) -> Any:
+        time.sleep(0.4)
+        yield from fake._trees(question)
+
+    fake._late = late  # type: ignore[attr-defined]
+    with served(fake) as address:
+        desk, took = figures.usable(chromium, address, time.time())
+        assert took > 0
+        assert len(figures.quotes(desk, ["nothing of it?"])) == 0
+        seconds = figures.quotes(desk, ["late one?", "late two?", "late three?"])
+        assert len(seconds) == 3 and min(seconds) >= 0.4, seconds
+        chips = figures.clicks(desk, 4)
+        assert len(chips) == 4 and min(chips) > 0
