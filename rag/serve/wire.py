@@ -1,4 +1,4 @@
-"""The wire below the routes: how uvicorn is set up, how long a client may take to say what it wants, what is noted.
+"""The wire below the routes: how uvicorn is set up, how long a client may take to say what it wants.
 
 uvicorn waits for ever for the end of a request's head; a thousand clients that send a byte a minute would keep
 everybody out. Here a head has as long as a body (`serve.body_s`), the first of its connection or a later one.
@@ -7,9 +7,6 @@ everybody out. Here a head has as long as a body (`serve.body_s`), the first of 
 from __future__ import annotations
 
 import asyncio
-import json
-import logging
-import time
 from functools import partial
 from typing import Any
 
@@ -24,7 +21,7 @@ MOST_CONNECTIONS = 1000
 def config(app: FastAPI, head_s: float) -> uvicorn.Config:
     """How `app` is served. `head_s`: seconds in which a request's head must arrive."""
     return uvicorn.Config(
-        app, log_level="error", access_log=False, timeout_graceful_shutdown=1, server_header=False,
+        app, log_config=None, log_level="error", access_log=False, timeout_graceful_shutdown=1, server_header=False,
         limit_concurrency=MOST_CONNECTIONS, http=partial(Patient, head_s=head_s), ws="none",  # type: ignore[arg-type]
     )  # fmt: skip
 
@@ -55,18 +52,3 @@ class Patient(H11Protocol):
             self._until = now + self._head_s if self._until is None else self._until
             left_s = max(0.0, self._until - now)
             self.timeout_keep_alive_task = self.loop.call_later(left_s, self.timeout_keep_alive_handler)
-
-
-class Lines(logging.Formatter):
-    """A note as one line of JSON: time, level, and what was noted, which is JSON already or a sentence."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """The line.
-
-        >>> Lines().format(logging.LogRecord("rag", logging.INFO, "", 0, '{"status": 200}', (), None))[-31:]
-        '"level": "info", "status": 200}'
-        """
-        said = record.getMessage()
-        told = json.loads(said) if said.startswith("{") else {"message": said}
-        at = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{int(record.msecs):03d}Z"
-        return json.dumps({"time": at, "level": record.levelname.lower(), **told}, ensure_ascii=False)

@@ -97,7 +97,7 @@ def test_who_waits_is_told_how_many_come_first_and_never_hears_nothing(held: tup
             while not ({"event: found", "event: quoted"} <= set(names) and names.count("event: waits") > 1):
                 start = time.monotonic()
                 names += [line for line in (next(lines), next(lines), next(lines)) if line.startswith("event: ")]
-                assert time.monotonic() - start < 3.0, "it heard nothing for long"
+                assert time.monotonic() - start < 15.0, "it heard nothing for long"
                 assert len(names) < 60, "the passages waited for the model"
             llm.go.set()
             assert "event: answer" in list(lines)
