@@ -76,14 +76,18 @@ def build(assistant: Assistant, host: str = "127.0.0.1", tokens: Collection[str]
 async def _mcp(app: FastAPI, desk: Desk, version: str) -> AsyncIterator[None]:
     """The same desk for MCP over HTTP, as long as the server runs."""
     from mcp.server.transport_security import TransportSecuritySettings
+    from starlette.routing import Route
 
+    from rag.serve.leaving import ended_with_its_client
     from rag.serve.mcp import server
 
     mcp = server(desk, version)
     guarded = TransportSecuritySettings(enable_dns_rebinding_protection=False)  # our own guard stands before it
     over_http = mcp.streamable_http_app(stateless_http=True, json_response=True, transport_security=guarded)
     for route in over_http.routes:
-        route.methods = {"POST"}  # type: ignore[attr-defined]  # without sessions, a GET would wait for what never comes
+        assert isinstance(route, Route)
+        route.methods = {"POST"}  # without sessions, a GET would wait for what never comes
+        route.app = ended_with_its_client(route.app)
     app.router.routes.extend(over_http.routes)
     async with mcp.session_manager.run():
         yield

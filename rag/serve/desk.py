@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from rag.asynchronous import AsyncAssistant
 from rag.errors import Busy, Cancelled, ModelError, RagError
 from rag.llm.line import MOST_WAITING
-from rag.serve.notes import failed
+from rag.serve.notes import failed, unforeseen
 from rag.types import Answer, Event, Found, Waits
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ class Desk:
             told.put_nowait(e)
         except Exception as e:
             failed(_LOG, {"message": "an answer failed"}, e)
-            told.put_nowait(RagError(f"something went wrong: {type(e).__name__}"))
+            told.put_nowait(unforeseen(e))
 
     async def _tell(
         self,

@@ -19,7 +19,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from rag.serve.metrics import Metrics
-from rag.serve.notes import failed
+from rag.serve.notes import failed, unforeseen
 from rag.serve.refuse import METHODS, said
 from rag.web import host_of
 
@@ -100,7 +100,7 @@ class Guard:
                 await self._app(scope, self._bounded(receive, counted, _most(scope, self._settings)), counted)
         except Exception as e:
             if counted.refusal is None:  # else the app only fell over the body that was cut off
-                counted.refusal = 500, "unexpected", f"something went wrong: {type(e).__name__}", 0
+                counted.refusal = 500, "unexpected", unforeseen(e).message, 0
                 failed(_LOG, {"message": "a request failed", "route": _route(scope)}, e)
         finally:
             if counted.refusal is not None and counted.status == 0:

@@ -17,6 +17,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from rag.errors import RagError
+
 OURS = "rag"
 OPEN = "uvicorn.error"
 """The one library whose sentences are told, as it wrote them in its code: `Invalid HTTP request received.`"""
@@ -38,6 +40,11 @@ def begin(requests: bool) -> None:
 def failed(log: logging.Logger, told: Mapping[str, Any], error: BaseException | None) -> None:
     """Note an error that nobody foresaw."""
     log.error(json.dumps({**told, **anatomy(error)}))
+
+
+def unforeseen(error: Exception) -> RagError:
+    """An error of code that nobody foresaw, as it is told: without its message, which may quote a document."""
+    return RagError(f"something went wrong: {type(error).__name__}")
 
 
 def anatomy(error: BaseException | None) -> dict[str, Any]:

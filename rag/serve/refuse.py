@@ -64,11 +64,13 @@ def status_of(error: RagError) -> int:
 
 
 def code_of(error: RagError) -> str:
-    """Its name, as it is written in JSON.
+    """Its name, as it is written in JSON; `unexpected` for one that has none.
 
     >>> code_of(ModelError("x"))
     'model_error'
     """
+    if type(error) is RagError:
+        return "unexpected"
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(error).__name__.rstrip("_")).lower()
 
 
