@@ -40,6 +40,7 @@ PAUSE_S = 0.2  # between two searches
 INSIDE = 9  # one is answered, eight wait
 STAGES = ("waits", "quoted", "wrote")
 """The event at which an asker leaves: in the line; when the model begins to read; while it writes."""
+PATIENCE_S = 60.0
 WARMING = 50  # questions before memory is looked at
 Alone = dict[str, tuple[str, Any]]
 """What each question gets when nobody else asks: text and citations."""
@@ -239,9 +240,11 @@ async def leavers(http: httpx.AsyncClient, pid: int, rounds: int = 3) -> list[Ch
 
 
 async def _inside(http: httpx.AsyncClient, most: int, least: int = 0) -> None:
-    """Returns when so many answers are on their way."""
-    while not least <= (await http.get("/health")).json()["inside"] <= most:
-        await asyncio.sleep(0.01)
+    """Returns when so many answers are on their way, or after PATIENCE_S: then what is measured next says so."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(PATIENCE_S):
+            while not least <= (await http.get("/health")).json()["inside"] <= most:
+                await asyncio.sleep(0.01)
 
 
 async def soak(http: httpx.AsyncClient, alone: Alone, questions: int) -> Seen:
