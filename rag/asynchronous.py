@@ -87,6 +87,10 @@ class AsyncAssistant:
         """Any other verb of the plain assistant: `await assistant.call(assistant.plain.holds, citation)`."""
         return await self._in(self._others, verb, *args, **kwargs)
 
+    async def change(self, verb: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Any other verb that writes to the index, behind those that came before it; no search waits for it."""
+        return await self._in(self._adding, verb, *args, **kwargs)
+
     async def close(self) -> None:
         """Free the models and the index; answers on their way end. Closing twice is fine."""
         await asyncio.to_thread(self.plain.close)

@@ -6,13 +6,13 @@ answers.py    /v1/answers /v1/search /v1/receipts      documents.py   /v1/docume
 openai.py     /v1/chat/completions /v1/models          mcp.py         /mcp, and `rag mcp`
 refuse.py     every error in one shape                 schema.json    the shape of every answer, with its version
 about.py      /health /openapi.json /v1/schema        metrics.py    /metrics
-manual.py     /docs                                    wire.py       uvicorn, slow clients, the log
+manual.py     /docs                                    wire.py       uvicorn, slow clients
+notes.py      the log, without anybody's text
 """
 
 from __future__ import annotations
 
 import contextlib
-import logging
 import sys
 from collections.abc import AsyncIterator, Collection
 from importlib.util import find_spec
@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from rag.asynchronous import AsyncAssistant
 from rag.errors import UsageError
+from rag.serve import notes
 from rag.web import address, is_loopback, listen, own_names, trusts
 
 if TYPE_CHECKING:
@@ -75,14 +76,18 @@ def build(assistant: Assistant, host: str = "127.0.0.1", tokens: Collection[str]
 async def _mcp(app: FastAPI, desk: Desk, version: str) -> AsyncIterator[None]:
     """The same desk for MCP over HTTP, as long as the server runs."""
     from mcp.server.transport_security import TransportSecuritySettings
+    from starlette.routing import Route
 
+    from rag.serve.leaving import ended_with_its_client
     from rag.serve.mcp import server
 
     mcp = server(desk, version)
     guarded = TransportSecuritySettings(enable_dns_rebinding_protection=False)  # our own guard stands before it
     over_http = mcp.streamable_http_app(stateless_http=True, json_response=True, transport_security=guarded)
     for route in over_http.routes:
-        route.methods = {"POST"}  # type: ignore[attr-defined]  # without sessions, a GET would wait for what never comes
+        assert isinstance(route, Route)
+        route.methods = {"POST"}  # without sessions, a GET would wait for what never comes
+        route.app = ended_with_its_client(route.app)
     app.router.routes.extend(over_http.routes)
     async with mcp.session_manager.run():
         yield
@@ -104,24 +109,13 @@ def serve(
     if not is_loopback(host) and not tokens:
         raise UsageError(f"{host} can be reached by other computers, and there is no token", "set one: RAG_TOKEN=WORD")
     listener = listen(host, port, spare=20 if port == DEFAULT_PORT else 0)
+    notes.begin(log)
     assistant.warm()
     sys.setswitchinterval(SWITCH_S)
-    _note(log)
     place = address(host, listener.getsockname()[1])
     greeting = f"Serving your documents at {place}/v1  (how to ask: {place}/docs; Ctrl-C ends)"
     with contextlib.suppress(KeyboardInterrupt):
         _run(build(assistant, host, tokens, version), listener, greeting, assistant.config.serve.body_s)
-
-
-def _note(requests: bool) -> None:
-    """What goes wrong is told on stderr, one JSON line each; every request too, if that is asked for."""
-    from rag.serve.wire import Lines
-
-    noting, notes = logging.StreamHandler(sys.stderr), logging.getLogger("rag.serve")
-    noting.setFormatter(Lines())
-    notes.addHandler(noting)
-    notes.setLevel(logging.INFO if requests else logging.WARNING)
-    notes.propagate = False  # whoever else writes to stderr would write it again
 
 
 def _run(app: FastAPI, listener: socket.socket, greeting: str, head_s: float) -> None:
@@ -147,5 +141,6 @@ def speak_mcp(assistant: Assistant, version: str = "") -> None:
     from rag.serve.mcp import server
     from rag.serve.metrics import Metrics
 
+    notes.begin(requests=False)
     assistant.warm()
     asyncio.run(server(Desk(AsyncAssistant(assistant), Metrics()), version).run_stdio_async())

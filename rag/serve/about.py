@@ -13,7 +13,6 @@ from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, Red
 
 from rag.serve.manual import page
 from rag.serve.metrics import Metrics
-from rag.serve.refuse import ERROR
 from rag.serve.schema import schema
 
 
@@ -48,7 +47,7 @@ def install(app: FastAPI, metrics: Metrics) -> None:
     def described() -> dict[str, Any]:
         if app.openapi_schema is None:
             nouns = copy.deepcopy(schema()["$defs"])
-            plain()["components"]["schemas"].update(_referring(nouns) | {"Error": ERROR})
+            plain()["components"]["schemas"].update(_referring(nouns))
         return plain()
 
     app.openapi = described  # type: ignore[method-assign]

@@ -99,8 +99,21 @@ _RECEIPT = {"required": True, "content": {"application/json": {"schema": _SEALED
 
 def shaped(noun: str, *more: str) -> dict[int | str, dict[str, Any]]:
     """How OpenAPI is told the shape of a reply: the noun in the published schema."""
-    schema = {"schema": {"$ref": f"#/components/schemas/{noun}"}}
-    return {200: {"content": {"application/json": schema} | {kind: {} for kind in more}}}
+    return {200: {"content": {"application/json": {"schema": _ref(noun)}} | {kind: {} for kind in more}}}
+
+
+def listed(name: str, noun: str) -> dict[int | str, dict[str, Any]]:
+    """The same for a list of them, under its name."""
+    schema = {
+        "type": "object",
+        "required": [name],
+        "properties": {name: {"type": "array", "items": _ref(noun)}},
+    }
+    return {200: {"content": {"application/json": {"schema": schema}}}}
+
+
+def _ref(noun: str) -> dict[str, str]:
+    return {"$ref": f"#/components/schemas/{noun}"}
 
 
 async def looked(desk: Desk, where: Where | None) -> Filter | None:
@@ -140,13 +153,16 @@ def routes(desk: Desk) -> APIRouter:
         """The same for a browser's address bar. What stands in an address may be noted on the way: POST is quieter."""
         return JSONResponse(to_json(Found(tuple(await desk.assistant.search(q, k)))))
 
-    @router.post("/receipts", summary="Ask, and have a receipt")
+    @router.post("/receipts", responses=shaped("Receipt"), summary="Ask, and have a receipt")
     async def receipts(body: Question, request: Request) -> Response:
         """The answer as a receipt: its quotes, the hashes of their documents, models, index and time, sealed."""
         answer = await unless_gone(request, desk.ask(*await body.asked(desk)))
         return JSONResponse(await desk.assistant.call(desk.assistant.plain.receipt, answer))
 
-    @router.post("/receipts/verify", summary="Check a receipt", openapi_extra={"requestBody": _RECEIPT})
+    @router.post(
+        "/receipts/verify", responses=shaped("Verification"), summary="Check a receipt",
+        openapi_extra={"requestBody": _RECEIPT},
+    )  # fmt: skip
     async def verify(request: Request) -> Response:
         """Whether a receipt is as it was made, whether each quote still stands, and what has changed since."""
         told = receipt.load(await request.body())

@@ -12,7 +12,6 @@ import asyncio
 import logging
 import math
 import time
-import traceback
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from rag.asynchronous import AsyncAssistant
 from rag.errors import Busy, Cancelled, ModelError, RagError
 from rag.llm.line import MOST_WAITING
+from rag.serve.notes import failed, unforeseen
 from rag.types import Answer, Event, Found, Waits
 
 if TYPE_CHECKING:
@@ -109,9 +109,8 @@ class Desk:
         except RagError as e:
             told.put_nowait(e)
         except Exception as e:
-            where = "".join(traceback.format_tb(e.__traceback__))  # without its message: it may quote a document
-            _LOG.error("an answer failed: %s\n%s", type(e).__name__, where)
-            told.put_nowait(RagError(f"something went wrong: {type(e).__name__}"))
+            failed(_LOG, {"message": "an answer failed"}, e)
+            told.put_nowait(unforeseen(e))
 
     async def _tell(
         self,

@@ -7,6 +7,7 @@ the client leaves. `?wait=false` answers at once with the number under which its
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -19,13 +20,15 @@ from fastapi.responses import JSONResponse, Response
 from rag.asynchronous import AsyncAssistant
 from rag.errors import RagError, UsageError
 from rag.files import kept
-from rag.serve.answers import Name
+from rag.serve.answers import Name, listed, shaped
+from rag.serve.notes import failed, unforeseen
 from rag.serve.refuse import body_of, said, status_of
 from rag.types import Span, to_json
 
 if TYPE_CHECKING:
     from rag.add import Report
 
+_LOG = logging.getLogger("rag.serve")
 MOST_FILES = 500
 MOST_REMEMBERED = 1000
 State = Literal["waiting", "indexing", "done", "failed"]
@@ -71,6 +74,9 @@ class Shelf:
                     upload.state = "done"
                 except RagError as e:
                     upload.error, upload.state = e, "failed"
+                except Exception as e:
+                    failed(_LOG, {"message": "an upload failed"}, e)
+                    upload.error, upload.state = unforeseen(e), "failed"
 
         task = asyncio.create_task(bring())
         self._tasks.add(task)
@@ -88,7 +94,10 @@ def routes(assistant: AsyncAssistant) -> APIRouter:
 
 
 def _uploads(router: APIRouter, shelf: Shelf) -> None:
-    @router.post("/documents", summary="Bring documents in", responses={202: {"description": "Taken; see its state."}})
+    told = shaped("Upload")
+    taken: dict[int | str, dict[str, Any]] = {202: {"description": "Taken; see its state.", **told[200]}}
+
+    @router.post("/documents", summary="Bring documents in", responses={**told, **taken})
     async def bring(
         files: Annotated[list[UploadFile], File(description="Text, Markdown, HTML, PDF, Word ...", min_length=1)],
         collection: Annotated[Name | None, Form()] = None,
@@ -103,7 +112,7 @@ def _uploads(router: APIRouter, shelf: Shelf) -> None:
             await asyncio.shield(task)
         return _upload(upload)
 
-    @router.get("/documents/uploads/{upload}", summary="The state of an upload")
+    @router.get("/documents/uploads/{upload}", summary="The state of an upload", responses={**told, **taken})
     async def state(upload: Name) -> Response:
         """`waiting`, `indexing`, `done` with its report, or `failed` with its error."""
         if upload not in shelf.uploads:
@@ -112,13 +121,13 @@ def _uploads(router: APIRouter, shelf: Shelf) -> None:
 
 
 def _reading(router: APIRouter, assistant: AsyncAssistant) -> None:
-    @router.get("/documents", summary="List the documents")
-    async def listed(collection: Annotated[Name | None, Query()] = None) -> Response:
+    @router.get("/documents", summary="List the documents", responses=listed("documents", "SourceRow"))
+    async def all_of_them(collection: Annotated[Name | None, Query()] = None) -> Response:
         """What the index holds, by address."""
         rows = await assistant.sources()
         return JSONResponse({"documents": to_json([r for r in rows if collection in (None, r.collection)])})
 
-    @router.get("/documents/{document}", summary="One document")
+    @router.get("/documents/{document}", summary="One document", responses=shaped("SourceRow"))
     async def one(document: Name) -> Response:
         """What is known of it: passages, characters, when it came, its collection."""
         return JSONResponse(to_json(await _row(assistant, document)))
@@ -136,7 +145,7 @@ def _reading(router: APIRouter, assistant: AsyncAssistant) -> None:
         span = Span(first, last)
         return JSONResponse({"id": document, "span": to_json(span), "text": span.of(whole)})
 
-    @router.get("/collections", summary="List the collections")
+    @router.get("/collections", summary="List the collections", responses=listed("collections", "CollectionRow"))
     async def collections() -> Response:
         """The named sets of documents; one is there as long as a document is in it."""
         return JSONResponse({"collections": to_json(await assistant.call(assistant.plain.collections))})
@@ -147,7 +156,7 @@ def _forgetting(router: APIRouter, assistant: AsyncAssistant) -> None:
     async def forget(document: Name) -> Response:
         """At once, and all its influence; the file that it came from is not touched."""
         row = await _row(assistant, document)
-        await assistant.call(assistant.plain.remove, row["source"]["id"])
+        await assistant.change(assistant.plain.remove, row["source"]["id"])
         return JSONResponse({"removed": row["source"]})
 
     @router.delete("/collections/{name}", summary="Forget a collection")
@@ -155,7 +164,7 @@ def _forgetting(router: APIRouter, assistant: AsyncAssistant) -> None:
         """All its documents in one moment."""
         if name not in {row.name for row in await assistant.call(assistant.plain.collections)}:
             raise HTTPException(404)
-        return JSONResponse({"removed": await assistant.call(assistant.plain.remove_collection, name)})
+        return JSONResponse({"removed": await assistant.change(assistant.plain.remove_collection, name)})
 
 
 async def _row(assistant: AsyncAssistant, id_: str) -> dict[str, Any]:

@@ -19,7 +19,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from rag.serve.metrics import Metrics
-from rag.serve.refuse import said
+from rag.serve.notes import failed, unforeseen
+from rag.serve.refuse import METHODS, said
 from rag.web import host_of
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger("rag.serve")
 OPEN = frozenset({"/health"})  # without token and rate: whoever watches over the server asks it often
+PLAIN = frozenset({"/mcp", "/openapi.json"})  # their routes do not say that it was them
 SMALL_BYTES = 1_000_000  # of a body that holds no documents
 UPLOADS = "/v1/documents"
 RECEIPTS = "/v1/receipts/verify"
@@ -96,9 +98,10 @@ class Guard:
         try:
             if counted.refusal is None:
                 await self._app(scope, self._bounded(receive, counted, _most(scope, self._settings)), counted)
-        except Exception:
+        except Exception as e:
             if counted.refusal is None:  # else the app only fell over the body that was cut off
-                raise
+                counted.refusal = 500, "unexpected", unforeseen(e).message, 0
+                failed(_LOG, {"message": "a request failed", "route": _route(scope)}, e)
         finally:
             if counted.refusal is not None and counted.status == 0:
                 if counted.refusal[0] == 413:
@@ -160,14 +163,14 @@ class Guard:
         return bounded
 
     def _note(self, scope: Scope, counted: _Counted, seconds: float) -> None:
-        route = getattr(scope.get("route"), "path", "") or "none"
+        method, route = _method(scope), _route(scope)
         status = str(counted.status or 499)  # 499: it left before an answer
-        self._metrics.requests[scope["method"], route, status] += 1
+        self._metrics.requests[method, route, status] += 1
         self._metrics.timed(route, seconds)
         refused = counted.refusal[1] if counted.refusal is not None else ""
         if refused:
             self._metrics.refusals[refused] += 1
-        noted = {"method": scope["method"], "route": route, "status": int(status), "seconds": round(seconds, 3)}
+        noted = {"method": method, "route": route, "status": int(status), "seconds": round(seconds, 3)}
         _LOG.info(json.dumps({**noted, "bytes": counted.bytes, "refused": refused}))
 
 
@@ -217,6 +220,16 @@ async def _drain(receive: Receive) -> None:
         async with asyncio.timeout(DRAIN_S):
             while seen < DRAIN_BYTES and (message := await receive()).get("more_body", False):
                 seen += len(message["body"])
+
+
+def _route(scope: Scope) -> str:
+    """The pattern of the address; of the address itself never more than is known beforehand."""
+    return getattr(scope.get("route"), "path", "") or (scope["path"] if scope["path"] in PLAIN else "none")
+
+
+def _method(scope: Scope) -> str:
+    """As it is counted: a client may make up as many as it likes."""
+    return scope["method"] if scope["method"] in METHODS else "other"
 
 
 def _most(scope: Scope, settings: ServeConfig) -> int:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from fastapi import Request
 from fastapi.responses import StreamingResponse
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 T = TypeVar("T")
 
@@ -37,6 +37,39 @@ async def unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
 async def _left(request: Request) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass
+
+
+def ended_with_its_client(app: ASGIApp) -> ASGIApp:
+    """`app`, stopped when its client leaves, for one that does not look whether it did."""
+
+    async def raced(scope: Scope, receive: Receive, send: Send) -> None:
+        came, whole = asyncio.Queue[Message](), asyncio.Event()
+
+        async def listen() -> None:
+            kind = ""
+            while kind != "http.disconnect":
+                message = await receive()
+                kind = message["type"]
+                came.put_nowait(message)
+
+        async def told(message: Message) -> None:
+            await send(message)
+            if message["type"] == "http.response.body" and not message.get("more_body", False):
+                whole.set()
+
+        working, leaving = asyncio.ensure_future(app(scope, came.get, told)), asyncio.create_task(listen())
+        try:
+            await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
+            if not whole.is_set():  # what follows its last byte is for it to end
+                working.cancel()
+            await asyncio.wait({working})
+        finally:
+            working.cancel()
+            leaving.cancel()
+        if not working.cancelled():
+            working.result()
+
+    return raced
 
 
 class EventStream(StreamingResponse):

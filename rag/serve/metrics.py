@@ -36,18 +36,23 @@ class Metrics:
 
     def text(self) -> str:
         """All of it, as a scraper reads it."""
-        lines = ["# TYPE rag_requests_total counter"]
+        lines = _head("rag_requests_total", "counter", "Requests that were answered, or given up (499).")
         for (method, route, status), n in sorted(self.requests.items()):
             lines.append(_line("rag_requests_total", (("method", method), ("route", route), ("status", status)), n))
-        lines.append("# TYPE rag_refusals_total counter")
+        lines += _head("rag_refusals_total", "counter", "Requests that were turned away, cut off or failed, by reason.")
         lines += [_line("rag_refusals_total", (("reason", why),), n) for why, n in sorted(self.refusals.items())]
-        lines.append("# TYPE rag_answers_total counter")
+        lines += _head("rag_answers_total", "counter", "Answers that were given to the end, by outcome.")
         lines += [_line("rag_answers_total", (("outcome", how),), n) for how, n in sorted(self.outcomes.items())]
-        lines += ["# TYPE rag_answers_inside gauge", _line("rag_answers_inside", (), self.inside)]
-        lines.append("# TYPE rag_request_seconds histogram")
+        lines += _head("rag_answers_inside", "gauge", "Answers on their way now, those that wait included.")
+        lines.append(_line("rag_answers_inside", (), self.inside))
+        lines += _head("rag_request_seconds", "histogram", "Seconds from a request's head to the end of its reply.")
         for route, times in sorted(self._seconds.items()):
             lines += _histogram("rag_request_seconds", (("route", route),), times)
         return "\n".join(lines) + "\n"
+
+
+def _head(name: str, kind: str, told: str) -> list[str]:
+    return [f"# HELP {name} {told}", f"# TYPE {name} {kind}"]
 
 
 def _histogram(name: str, labels: Labels, times: _Times) -> list[str]:

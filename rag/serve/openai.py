@@ -219,7 +219,7 @@ async def _chunks(
             if isinstance(one, Wrote):
                 yield chunk({"content": notes.wrote(one)})
             elif isinstance(one, Expected):
-                yield ": waiting\n\n"
+                yield f": {one.before} before, {one.estimate_s:g} s\n\n"  # a comment: for who looks, and to be heard
             elif isinstance(one, Answer):
                 yield chunk({"content": notes.closing(), **_structure(notes, one)})
                 yield chunk({}, "stop", rag=to_json(one))

@@ -16,7 +16,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
-from starlette.routing import compile_path
+from starlette.routing import Match
 
 from rag.errors import (
     Busy,
@@ -49,6 +49,7 @@ _STATUS: tuple[tuple[type[RagError], int], ...] = (  # the first that fits
 )
 _TYPES = {401: "authentication_error", 404: "not_found_error", 429: "rate_limit_error"}
 MOST_NAMED = 5
+METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 
 
 def said(status: int, code: str, message: str, hint: str = "", param: str | None = None) -> dict[str, Any]:
@@ -63,11 +64,13 @@ def status_of(error: RagError) -> int:
 
 
 def code_of(error: RagError) -> str:
-    """Its name, as it is written in JSON.
+    """Its name, as it is written in JSON; `unexpected` for one that has none.
 
     >>> code_of(ModelError("x"))
     'model_error'
     """
+    if type(error) is RagError:
+        return "unexpected"
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(error).__name__.rstrip("_")).lower()
 
 
@@ -140,23 +143,16 @@ def install(app: FastAPI) -> None:
         phrase = HTTPStatus(error.status_code).phrase
         code = phrase.lower().replace(" ", "_").replace("-", "_")
         hint = "GET /docs lists the routes" if error.status_code in (404, 405) else ""
-        headers = dict(error.headers or {}) | (_allow(app, request) if error.status_code == 405 else {})
+        given = {name.lower(): value for name, value in (error.headers or {}).items()}
+        headers = given | (_allow(app, request) if error.status_code == 405 else {})
         return JSONResponse(said(error.status_code, code, phrase, hint), error.status_code, headers)
-
-    @app.exception_handler(Exception)
-    async def _(_: Request, error: Exception) -> JSONResponse:
-        return JSONResponse(said(500, "unexpected", f"something went wrong: {type(error).__name__}"), 500)
 
 
 def _allow(app: FastAPI, request: Request) -> dict[str, str]:
     """Every method that this address has; the framework names those of one route."""
-    paths = app.openapi()["paths"].items()
-    told = {method.upper() for path, methods in paths if _fits(path, request.url.path) for method in methods}
-    return {"allow": ", ".join(sorted(told))} if told else {}
-
-
-def _fits(path: str, address: str) -> bool:
-    return compile_path(path)[0].match(address) is not None
+    scopes = [{**request.scope, "method": method} for method in METHODS]
+    told = [scope["method"] for scope in scopes if any(r.matches(scope)[0] is Match.FULL for r in app.router.routes)]
+    return {"allow": ", ".join(told)} if told else {}
 
 
 def _unread(request: Request, error: RequestValidationError) -> str:

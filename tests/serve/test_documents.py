@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -79,3 +81,56 @@ def test_too_large_an_upload_is_refused_and_leaves_nothing(shelf: Running) -> No
     big = shelf.http.post("/v1/documents", files=[("files", ("big.txt", b"word " * 500_000, "text/plain"))])
     assert big.status_code == 413
     assert shelf.http.get("/v1/documents").json() == before
+
+
+def test_the_same_document_brought_in_twice_at_once_is_one_document(shelf: Running) -> None:
+    files = [("files", ("twice.txt", b"Whoever clicks twice means it once.", "text/plain"))]
+    with ThreadPoolExecutor(4) as pool:
+        asked = [pool.submit(shelf.http.post, "/v1/documents", files=files) for _ in range(4)]
+        reports = [one.result().json()["report"] for one in asked]
+    assert sorted(len(report["added"]) for report in reports) == [0, 0, 0, 1]
+    assert sum(len(report["unchanged"]) for report in reports) == 3
+    listed = shelf.http.get("/v1/documents").json()["documents"]
+    assert [d["source"]["title"] for d in listed].count("twice.txt") == 1
+
+
+@pytest.mark.parametrize("wait", ["true", "false"])
+def test_an_upload_that_fails_unforeseen_is_failed_and_says_no_word_of_it(
+    shelf: Running, monkeypatch: pytest.MonkeyPatch, wait: str
+) -> None:
+    def broken(*args: object, **how: object) -> None:
+        raise ValueError("SECRET of a document")
+
+    monkeypatch.setattr(shelf.assistant, "add", broken)
+    files = [("files", ("x.txt", b"Some words.", "text/plain"))]
+    told = shelf.http.post(f"/v1/documents?wait={wait}", files=files)
+    end = time.monotonic() + 30
+    while told.json()["state"] != "failed":
+        assert told.status_code == 202 and time.monotonic() < end
+        told = shelf.http.get(f"/v1/documents/uploads/{told.json()['id']}")
+    assert told.status_code == 500 and told.json()["error"]["code"] == "unexpected" and "SECRET" not in told.text
+
+
+def test_documents_that_wait_to_be_forgotten_hold_up_no_search(shelf: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    held, began = threading.Event(), threading.Semaphore(0)
+    removing = shelf.assistant.remove
+
+    def slowly(source: str) -> bool:
+        began.release()
+        assert held.wait(60)
+        return removing(source)
+
+    monkeypatch.setattr(shelf.assistant, "remove", slowly)
+    for n in range(8):
+        shelf.assistant.add_text(f"Number {n} goes away.", title=f"{n}", uri=f"mem:away/{n}")
+    rows = shelf.http.get("/v1/documents").json()["documents"]
+    ids = [row["source"]["id"] for row in rows if row["source"]["uri"].startswith("mem:away/")]
+    with ThreadPoolExecutor(8) as pool:
+        try:
+            asked = [pool.submit(shelf.http.delete, f"/v1/documents/{id_}") for id_ in ids]
+            assert began.acquire(timeout=30)
+            time.sleep(0.3)  # the others stand behind it by now
+            assert shelf.http.post("/v1/search", json={"query": "Japan"}, timeout=30).json()["hits"]
+        finally:
+            held.set()
+        assert [one.result().status_code for one in asked] == [200] * 8

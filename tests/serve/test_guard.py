@@ -9,6 +9,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -209,6 +210,30 @@ def test_a_head_that_comes_drop_by_drop_is_given_up(opened: Callable[..., rag.As
                     pass
                 hung_up = True
         assert hung_up or drop == drops[-1]
+        assert server.http.get("/health").status_code == 200
+
+
+def connected(server: int, client: int) -> bool:
+    """Whether the server's end of a connection is open, by its two ports."""
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return any(
+        (row[1].endswith(f":{server:04X}"), row[2].endswith(f":{client:04X}"), row[3]) == (True, True, "01")
+        for row in rows
+    )
+
+
+@pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="the system does not tell of its connections")
+def test_who_reads_nothing_of_what_it_asked_for_is_cut_off(opened: Callable[..., rag.Assistant]) -> None:
+    with serving(opened(serve_body_s=0.5)) as server:
+        host, port = server.url.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port)), timeout=60) as line:
+            line.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" * 600)  # tens of MB of replies
+            own = line.getsockname()[1]
+            assert connected(int(port), own)
+            end = time.monotonic() + 120
+            while connected(int(port), own):
+                assert time.monotonic() < end, "it is waited for"
+                time.sleep(0.1)
         assert server.http.get("/health").status_code == 200
 
 

@@ -7,9 +7,10 @@ from typing import Any
 
 import openai
 import pytest
+import uvicorn
 
 import rag
-from tests.serve.conftest import SAYS, TREES, Held, Running, serving, with_model
+from tests.serve.conftest import SAYS, TREES, Held, Running, listening, serving, with_model
 
 
 @pytest.fixture(scope="module")
@@ -166,3 +167,21 @@ def test_a_stream_that_is_closed_early_frees_the_model(worded: Running, client: 
     with client.chat.completions.create(model="rag", messages=asked(), stream=True) as stream:
         next(iter(stream))
     assert SAYS in str(client.chat.completions.create(model="rag", messages=asked()).choices[0].message.content)
+
+
+def test_a_chat_front_end_that_knows_nothing_of_us_works_unchanged(worded: Running) -> None:
+    """Gradio's own page for any OpenAI endpoint, asked as its browser asks it."""
+    import fastapi
+    import gradio
+    from gradio_client import Client
+
+    page = gradio.load_chat(f"{worded.url}/v1/", "rag", "s3cret", file_types=None, api_name="chat")
+    app = gradio.mount_gradio_app(fastapi.FastAPI(), page, path="/front", ssr_mode=False)
+    with listening(uvicorn.Config(app, log_level="error")) as url:
+        front = Client(f"{url}/front", verbose=False, analytics_enabled=False, httpx_kwargs={"timeout": 200})
+        said = front.predict(TREES, api_name="/chat")
+        assert said.startswith(SAYS + " [1]\n\n[1] 001_6b10a84c2a205f2b.txt")
+        talk = (("user", TREES), ("assistant", said))
+        history = [{"role": role, "content": [{"type": "text", "text": text}]} for role, text in talk]
+        *_, again = page.fn(TREES, history)  # what the page calls at the second question
+        assert SAYS in again
