@@ -34,7 +34,7 @@ figures: install
 	@$(BIN)/python -m rag.evals.figures "$(DATA)"
 
 bench: install
-	@$(BIN)/python -m rag.evals.bench
+	@$(BIN)/python -m rag.evals.bench --data "$(DATA)/reading/squad1-train.jsonl.gz"
 
 picture: install
 	@$(BIN)/python -m tests.browser.picture

@@ -71,7 +71,7 @@ class Place:
     @staticmethod
     def of(dataset: Dataset) -> Place:
         """The places that `indexed` gives the texts."""
-        source = {t.id: Source.at(_uri(t.id), t.title).id for t in dataset.texts}
+        source = {t.id: Source.at(placed(t.id), t.title).id for t in dataset.texts}
         return Place(source, {s: t for t, s in source.items()})
 
     @staticmethod
@@ -81,7 +81,8 @@ class Place:
         return Place(own, own)
 
 
-def _uri(text_id: str) -> str:
+def placed(text_id: str) -> str:
+    """The uri under which a text of a dataset is indexed."""
     return f"eval:{text_id}"
 
 
