@@ -34,6 +34,9 @@ def eval_(
     llm: Annotated[bool, typer.Option(help="--no-llm: quotes alone; faster, and only the wording differs.")] = True,
     baselines: Annotated[bool, typer.Option(help="Also what would come out without reading.")] = True,
     naive: Annotated[bool, typer.Option(help="Also the same LLM with a plain prompt over the first passages.")] = False,
+    off_topic: Annotated[
+        Path | None, typer.Option(help="A dataset about something else: how many of its questions are answered.")
+    ] = None,
     fresh: Annotated[bool, typer.Option(help="Begin anew instead of going on.")] = False,
     index: Index = None,
     set_: Set = [],  # noqa: B006
@@ -54,7 +57,7 @@ def eval_(
     with _bars(as_json) as progress:
         for path in paths or []:
             folder = (out if len(paths or []) == 1 else out / path.name) if out else Path("rag-eval") / path.name
-            plan = Plan(folder, chosen, sample, seed, baselines, naive, fresh)
+            plan = Plan(folder, chosen, sample, seed, baselines, naive, fresh, off_topic)
             results.append(evaluate(path, plan, config_of(None, set_, flags), progress))
         if not paths:
             plan = Plan(out or Path("rag-eval") / "own", chosen, sample, seed, baselines, naive, fresh)

@@ -90,8 +90,8 @@ def indexed(assistant: Assistant, dataset: Dataset, progress: Progress | None = 
     """Put every text of the dataset into the assistant's index; those that are there stay."""
     there = {row.source.uri for row in assistant.sources()}
     for n, text in enumerate(dataset.texts, start=1):
-        if _uri(text.id) not in there:
-            assistant.add_text(text.text, title=text.title, uri=_uri(text.id))
+        if placed(text.id) not in there:
+            assistant.add_text(text.text, title=text.title, uri=placed(text.id))
         if progress is not None:
             progress(n, len(dataset.texts))
 
@@ -110,14 +110,22 @@ def ask_all(
     """Ask every question under every condition, and record it; what is recorded already is passed over."""
     if unknown := set(conditions) - set(CONDITIONS):
         raise UsageError(f"there is no condition {sorted(unknown)[0]!r}", "gold, distractors or full")
-    plan = [(c, q) for q in dataset.questions for c in (("full",) if dataset.kind == "ranking" else conditions)]
+    if any(q.off_topic for q in dataset.questions) and "full" not in conditions:
+        raise UsageError("questions off topic are asked of all texts", "add --condition full")
+    plan = [(c, q) for q in dataset.questions for c in _conditions(dataset, q, conditions)]
     done = {(r["condition"], r["id"]) for r in records.done}
     for n, (condition, question) in enumerate(plan, start=1):
         if (condition, question.id) not in done:
             record = _record(assistant, dataset, place, condition, question, baselines)
-            records.add(record | (_naive(assistant, place, condition, question) if naive else {}))
+            asked_naively = naive and question.answerable
+            records.add(record | (_naive(assistant, place, condition, question) if asked_naively else {}))
         if progress is not None:
             progress(n, len(plan))
+
+
+def _conditions(dataset: Dataset, question: Question, chosen: Sequence[str]) -> Sequence[str]:
+    """Where there is no text that a question belongs to, or nothing but a ranking to measure: full alone."""
+    return ("full",) if dataset.kind == "ranking" or question.off_topic else chosen
 
 
 def _record(
@@ -127,9 +135,10 @@ def _record(
     if dataset.kind == "ranking":
         return {**head, **_ranked(assistant.search(question.text, RANKED), place, question)}
     sources = _sources(assistant, place, condition, question)
-    hits = assistant.search(question.text, RANKED) if condition == "full" else []
+    hits = assistant.search(question.text, RANKED) if condition == "full" and question.answerable else []
     answer = assistant.ask(question.text, sources=sources)
-    made = {**head, "answerable": question.answerable, **_ranked(hits, place, question), **_answered(assistant, answer)}
+    known = {"answerable": question.answerable, "off_topic": question.off_topic}
+    made = {**head, **known, **_ranked(hits, place, question), **_answered(assistant, answer)}
     made |= _right(place, question, answer)
     if baselines and question.answerable:
         made |= _baselines(assistant, place, question, answer, sources)

@@ -32,7 +32,8 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is asked: at most `sample` questions of each kind (0: all), the same ones for the same `seed`."""
+    """What is asked: at most `sample` questions of each kind (0: all), the same ones for the same `seed`; `off_topic`:
+    a dataset whose questions are asked as well, of texts that were not meant."""
 
     out: Path
     conditions: tuple[str, ...] = CONDITIONS
@@ -41,6 +42,7 @@ class Plan:
     baselines: bool = True
     naive: bool = False
     fresh: bool = False
+    off_topic: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,11 @@ def evaluate(path: Path, plan: Plan, config: Config, progress: Progress | None =
     """The figures of one dataset, asked through the public API with these settings."""
     whole = load(path)
     dataset = whole.sample(plan.sample, plan.seed)
-    _begin(plan, {"dataset": whole.digest, "questions": len(dataset.questions)}, config)
+    if plan.off_topic is not None:
+        if whole.kind == "ranking":
+            raise UsageError(f"{path} has no answers to tell questions off topic from", "name a reading or cases file")
+        dataset = dataset.beside(load(plan.off_topic), plan.sample, plan.seed)
+    _begin(plan, {"dataset": dataset.digest, "questions": len(dataset.questions)}, config)
     with Assistant(plan.out / "index", config, write=True) as assistant:
         indexed(assistant, dataset, _told(progress, "indexing"))
         return _asked(assistant, dataset, Place.of(dataset), plan, progress)
