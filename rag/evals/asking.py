@@ -171,7 +171,17 @@ def _ranked(hits: Sequence[Hit], place: Place, question: Question) -> Record:
         name: order(sorted((h for h in hits if name in h.ranks), key=lambda h, name=name: h.ranks[name]))  # type: ignore[misc]
         for name in ("dense", "lexical")
     }
-    return {"found": order(hits), **alone, "ideal": sorted(grades.values(), reverse=True)[:10]}
+    held = [any(_holds_place(place, h, p) for p in question.places) for h in hits]
+    return {
+        "found": order(hits),
+        **alone,
+        "ideal": sorted(grades.values(), reverse=True)[:10],
+        "passage": held.index(True) + 1 if any(held) else 0,
+    }
+
+
+def _holds_place(place: Place, hit: Hit, at: tuple[str, Span]) -> bool:
+    return place.text[hit.passage.source.id] == at[0] and _touch(hit.passage.span, at[1])
 
 
 def _answered(assistant: Assistant, answer: Answer) -> Record:

@@ -55,6 +55,9 @@ def _retrieval(some: Sequence[Record]) -> dict[str, Any]:
         "retrieval: MRR@10": _figure(ranked, lambda r: reciprocal_rank(r["found"])),
         "retrieval: nDCG@10": _figure(ranked, lambda r: ndcg(r["found"], r["ideal"])),
     }
+    if placed := [r for r in ranked if "passage" in r and r.get("golds")]:
+        made["retrieval: the right passage is first"] = _figure(placed, lambda r: r["passage"] == 1)
+        made["retrieval: the right passage is among ten"] = _figure(placed, lambda r: 1 <= r["passage"] <= 10)
     for name, key in (("BM25", "lexical"), ("the embedder", "dense")):
         made[f"   {name} alone: recall@10"] = _figure(ranked, lambda r, key=key: recall(r[key], r["ideal"], 10))  # type: ignore[misc]
         made[f"   {name} alone: nDCG@10"] = _figure(ranked, lambda r, key=key: ndcg(r[key], r["ideal"]))  # type: ignore[misc]

@@ -106,4 +106,6 @@ def test_an_index_is_asked_about_its_own_documents(tmp_path: Path) -> None:
     yes = [r for r in records if r["answerable"]]
     assert len(yes) >= 3 and all(r["question"].endswith("?") for r in records)
     assert any(not r["answerable"] for r in records)
+    assert result.figures["full"]["retrieval: the right passage is first"]["value"] == 1.0
+    assert "Expect the right passage first in 20 of 20 questions" in (tmp_path / "out" / "report.txt").read_text()
     assert result.figures["full"]["retrieval: recall@1"]["value"] == 1.0
