@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from rag.assistant import Assistant
 
 WORDS = 14  # of a question, about the gap
-_DATE = re.compile(
+DATE = re.compile(
     r"\b(?:\d{1,2} )?(?:January|February|March|April|May|June|July|August|September|October|November|December)"
     r"(?: \d{1,2})?(?:,? \d{4})?\b|\b(?:in )?(?:1[5-9]|20)\d\d\b"
 )
@@ -114,7 +114,7 @@ def _of(document: Document, most: int, rng: random.Random) -> Iterator[Question]
 def _gaps(sentence: str) -> list[Gap]:
     """What a sentence can be asked for: one thing of each kind."""
     found: list[Gap] = []
-    for pattern, asks in ((_DATE, "when"), (_NUMBER, "how many"), (_NAME, "who or what")):
+    for pattern, asks in ((DATE, "when"), (_NUMBER, "how many"), (_NAME, "who or what")):
         for match in pattern.finditer(sentence):
             taken = any(g.at.start < match.end() and match.start() < g.at.end for g in found)
             if not taken and sentence.count(match.group()) == 1:
@@ -139,7 +139,7 @@ def _only(questions: Sequence[Question]) -> list[Question]:
 
 def _fooled(question: Question, others: Sequence[Question], rng: random.Random) -> Question | None:
     """The question with a name or number of another document in place of its own."""
-    for pattern in (_NAME, _DATE, _NUMBER):
+    for pattern in (_NAME, DATE, _NUMBER):
         own = pattern.search(question.text)
         pool = sorted(
             {

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from rag.answer.wording import SUPPORTED
 from rag.errors import UsageError
 from rag.evals.datasets import Dataset, Question
+from rag.evals.own import DATE
 from rag.evals.scoring import holds
 from rag.judge import RuleJudge
 from rag.kinds import kind_of
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from rag.assistant import Assistant
 
 TOKENS = 40
+NEAR = 15  # words from the answer within which all stands that the question speaks of
 _ASK = "You write one question. The given answer answers it. You use only what the text says."
 _EXAMPLES = (
     (
@@ -82,18 +84,25 @@ def accepted(text: str, sentence: str, answer: str) -> bool:
     asks = _WORD.search(text)
     if asks is None or len(set(terms(text))) < 3 or not _fits(kind_of(text), answer):
         return False
-    held = {stem(s.of(sentence)) for s in words(sentence)}
-    if any(telling(w) and stem(w) not in held for s in words(text) if (w := s.of(text))):
-        return False  # the judge forgives one word of many: here it may be the one that matters
+    about = {stem(s.of(_around(sentence, answer))) for s in words(_around(sentence, answer))}
+    if any(telling(w) and stem(w) not in about for s in words(text) if (w := s.of(text))):
+        return False  # the judge forgives a word of many, and does not ask what belongs together
     claim = f"{text[: asks.start()]}{answer}{text[asks.end() :]}".rstrip("? ") + "."
     return RuleJudge().judge([claim], [[sentence]])[0].score >= SUPPORTED
 
 
+def _around(sentence: str, answer: str) -> str:
+    """The words near the answer, no further than a semicolon, a colon or a dash."""
+    at = sentence.find(answer)
+    before, after = re.split(r"[;:—]", sentence[:at])[-1], re.split(r"[;:—]", sentence[at + len(answer) :])[0]
+    return " ".join([*before.split()[-NEAR:], *after.split()[:NEAR]])
+
+
 def _fits(kind: Kind, answer: str) -> bool:
-    """True if the answer is of the kind that is asked for: a year is a date, other digits are a number."""
-    if re.fullmatch(r"[\d.,]+", answer) and not re.fullmatch(r"1\d{3}|20\d\d", answer):
-        return kind is Kind.NUMBER
-    return kind is Kind.DATE if re.search(r"\d", answer) else kind in _NAMED
+    """True if the answer is of the kind that is asked for: a year or a month is a date, other digits are a number."""
+    if DATE.fullmatch(answer):
+        return kind is Kind.DATE
+    return kind is Kind.NUMBER if re.search(r"\d", answer) else kind in _NAMED
 
 
 def _prompt(sentence: str, answer: str) -> tuple[Message, ...]:

@@ -72,6 +72,15 @@ def test_a_worded_question_must_be_answered_by_its_sentence_and_say_nothing_else
     assert accepted(text, SENTENCE, answer) is right
 
 
+def test_a_worded_question_speaks_of_what_stands_beside_its_answer() -> None:
+    sentence = "The White House imposed new tariffs; yet under Ishiba a trade agreement was reached in July."
+    assert accepted("Who imposed new tariffs in the end?", sentence, "White House") is False
+    assert accepted("Who imposed the new tariffs?", sentence, "White House") is True
+    assert accepted("What was the new trade agreement reached?", sentence, "White House") is False
+    assert accepted("What was the trade agreement reached?", sentence, "July") is False
+    assert accepted("When was the trade agreement under Ishiba reached?", sentence, "July") is True
+
+
 def test_what_the_judge_does_not_accept_stays_as_it_was_cut() -> None:
     one = Document(Source.at("a", "a"), SENTENCE)
     span = Span(0, len(SENTENCE))
