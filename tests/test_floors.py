@@ -31,7 +31,7 @@ FLOORS = (
         "suggest",
     ),
     ("models", "index", "conversation", "receipt"),
-    ("retrieve", "add", "spread", "watch", "gate", "lack", "weigh", "compare", "answer"),
+    ("retrieve", "rerank", "add", "spread", "watch", "gate", "lack", "weigh", "compare", "answer"),
     ("library",),
     ("assistant",),
     ("asynchronous", "adapters"),
