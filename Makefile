@@ -29,7 +29,7 @@ test:
 	$(BIN)/mypy
 	$(BIN)/pytest
 
-# DATA is a folder with reading/ and retrieval/; what was run already is kept in rag-eval/figures
+# DATA is a folder with reading/, cases/ and retrieval/; what was run already is kept in rag-eval/figures
 figures: install
 	@$(BIN)/python -m rag.evals.figures "$(DATA)"
 

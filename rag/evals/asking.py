@@ -190,6 +190,7 @@ def _answered(assistant: Assistant, answer: Answer) -> Record:
     return {
         "outcome": answer.outcome.value,
         "confidence": answer.trace.confidence,
+        "given": _given(assistant, answer),
         "short": _short(first),
         "sentence": first.text if first is not None else "",
         "support": first.support if first is not None else 0.0,
@@ -201,6 +202,13 @@ def _answered(assistant: Assistant, answer: Answer) -> Record:
         "worded": any(c.origin is Origin.MODEL for c in answer.claims),
         "seconds": {k: round(v, 4) for k, v in answer.trace.seconds.items()},
     }
+
+
+def _given(assistant: Assistant, answer: Answer) -> dict[str, bool]:
+    """By strictness: whether it would be given as the answer."""
+    gate, lacks = assistant._rooms.gate, answer.trace.signals.get("lack", 0.0) > 0
+    sure = {how: gate.outcome(answer.trace.confidence, how) is Outcome.ANSWERED for how in gate.answered}
+    return {how: yes and (how == "lenient" or not lacks) and bool(answer.evidence) for how, yes in sure.items()}
 
 
 def _short(e: Evidence | None) -> str:

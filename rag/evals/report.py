@@ -83,7 +83,24 @@ def _answers(every: Sequence[Record]) -> dict[str, Any]:
     if off:
         made["off-topic ones answered"] = _figure(off, _given)
         made["AUROC answerable / off topic"] = _auroc(yes, off)
-    return made | _quotes(every) | _times(every)
+    return made | _quotes(every) | _strictness(yes, no, off) | _times(every)
+
+
+def _strictness(yes: Sequence[Record], no: Sequence[Record], off: Sequence[Record]) -> dict[str, Any]:
+    """What each choice of strictness answers, and what that costs: no question has to be asked again for it."""
+    made: dict[str, Any] = {}
+    for how in next((r["given"] for r in yes if "given" in r), {}):
+
+        def given(r: Record, how: str = how) -> bool:
+            return bool(r["given"][how])
+
+        made[f"{how}: answerable ones answered"] = _figure(yes, given)
+        if some := [r for r in yes if given(r)]:
+            made[f"{how}: wrong among these"] = _figure(some, lambda r: not r["top1"])
+        for what, others in (("unanswerable", no), ("off-topic", off)):
+            if others:
+                made[f"{how}: {what} ones answered"] = _figure(others, given)
+    return made
 
 
 def _auroc(yes: Sequence[Record], no: Sequence[Record]) -> dict[str, Any]:

@@ -52,6 +52,24 @@ def test_questions_off_topic_are_counted_apart() -> None:
     assert "SQuAD 2.0 F1, as answered" not in made and "AUROC answerable / not" not in made
 
 
+def test_each_strictness_is_told_with_what_it_costs() -> None:
+    some = [
+        record(given={"strict": False, "lenient": True}),
+        record(id="2", top1=False, given={"strict": False, "lenient": True}),
+        record(id="3", answerable=False, f1=0.0, given={"strict": False, "lenient": False}),
+        record(id="4", answerable=False, f1=0.0, given={"strict": True, "lenient": True}),
+    ]
+    made = {name: figure["value"] for name, figure in measured(some)["full"].items() if name.split(":")[0] in
+            ("strict", "lenient")}  # fmt: skip
+    assert made == {
+        "strict: answerable ones answered": 0.0,
+        "strict: unanswerable ones answered": 0.5,
+        "lenient: answerable ones answered": 1.0,
+        "lenient: wrong among these": 0.5,
+        "lenient: unanswerable ones answered": 0.5,
+    }
+
+
 def test_the_threshold_for_silence_comes_from_the_other_half_of_the_documents() -> None:
     """In each half silence under 0.5 is right; a threshold fitted on the half itself could not be told from luck."""
     name = "SQuAD 2.0 F1, threshold from the other half"

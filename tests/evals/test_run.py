@@ -40,6 +40,9 @@ def test_a_run_measures_every_condition_and_writes_it_down(tmp_path: Path) -> No
     assert full["retrieval: recall@1"]["value"] == 1.0
     assert full["citations equal to their source"]["value"] == 1.0
     assert full["unanswerable ones answered"]["value"] == 0.0
+    records = [json.loads(line) for line in (tmp_path / "out" / "records.jsonl").read_text().splitlines()]
+    assert all(r["given"][CONFIG.answer.strictness] is (r["outcome"] == "answered") for r in records)
+    assert any(r["given"]["lenient"] for r in records) and not all(r["given"]["strict"] for r in records)
     assert json.loads((tmp_path / "out" / "report.json").read_text())["figures"]["full"]
     assert (tmp_path / "out" / "report.txt").read_text().startswith("small\n")
     assert "<svg" in (tmp_path / "out" / "curve.svg").read_text()
