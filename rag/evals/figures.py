@@ -199,6 +199,22 @@ STEPS = (
             for name in ("squad2-calibration", "scifact", "cranfield")
         },
     ),
+    *(
+        Step(
+            name,
+            f"rag.evals.kinds{option}",
+            {
+                f"{what}: {kind}: asked, recognised, given, right": last(
+                    rf"^{kind} +(\d+) asked, (\d+) recognised, (\d+) given, (\d+) right"
+                )
+                for kind in ("yes_no", "list", "number")
+            },
+        )
+        for name, option, what in (
+            ("kinds", "", "hand-written questions"),
+            ("kinds-second", " --second", "others, asked when that was done"),
+        )
+    ),
     Step(
         "validity",
         "rag.evals.validity",
