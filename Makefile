@@ -30,12 +30,12 @@ test:
 	$(BIN)/mypy
 	$(BIN)/pytest
 
-# DATA is a folder with reading/ and retrieval/; what was run already is kept in rag-eval/figures
+# DATA is a folder with reading/, cases/ and retrieval/; what was run already is kept in rag-eval/figures
 figures: install
 	@$(BIN)/python -m rag.evals.figures "$(DATA)"
 
 bench: install
-	@$(BIN)/python -m rag.evals.bench
+	@$(BIN)/python -m rag.evals.bench --data "$(DATA)/reading/squad1-train.jsonl.gz"
 
 page-figures:
 	@$(PYTHON) .ci/install.py --dev

@@ -46,7 +46,8 @@ _LIST = re.compile(
     r"(?P<named>[\w'’-]+s)\b"
     rf"|\b(?:which|what)\s+(?:(?:are|were)\s+)?(?:(?:the|other|main|all|different|{_COUNT})\s+)*"
     rf"(?:(?!{_AUXILIARIES}\b|{_COUNT}\b|(?:of|that|an?|the)\b)[\w'’-]+\s+){{0,2}}?"
-    r"(?P<asked>[\w'’-]+s)\b(?!\s+(?:the|an?|two|its?|his|her|their|to|one|each|[\w'’-]+s\b))"
+    r"(?P<asked>[\w'’-]+s)\b(?!\s+(?:(?:the|an?|two|its?|his|her|their|to|one|each)\b"
+    r"|(?!(?:does|is|was|has)\b)[\w'’-]+s\b))"
     r"|\bwho (?:are|were) the (?:[\w'’-]+\s+){0,2}?(?P<people>[a-z'’-]+s)\b",
     re.I,
 )
@@ -59,7 +60,7 @@ _NO_PLURAL = frozenset(
     "includes describes refers means provides allows requires represents controls holds lies runs stands works serves "
     "carries keeps produces sees sets defines operates lives plays needs wants gets separates occurs starts begins "
     "ends others years percentage measures exists remains belongs connects surrounds borders prevents affects "
-    "supports".split()
+    "supports massachusetts texas kansas illinois paris athens".split()
 )  # fmt: skip
 
 

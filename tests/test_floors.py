@@ -32,7 +32,7 @@ FLOORS = (
         "cells",
     ),
     ("models", "index", "conversation", "receipt"),
-    ("retrieve", "add", "spread", "watch", "gate", "lack", "weigh", "compare", "answer", "another"),
+    ("retrieve", "rerank", "add", "spread", "watch", "gate", "lack", "weigh", "compare", "answer", "another"),
     ("library",),
     ("assistant",),
     ("asynchronous", "adapters"),

@@ -13,6 +13,8 @@ from rag.judge.align import Alignment
 from rag.judge.checks import compare
 from rag.judge.numbers import Number
 from rag.judge.statement import Statement, state
+from rag.text import STOPWORDS, fold, sentences, stem, terms, words
+from rag.types import Evidence
 
 _OPENING = re.compile(
     r"^(?:(?:and|but|so|then|now)\s+)?(?:is it (?:true|the case) that\s+)?"
@@ -28,15 +30,55 @@ _QUALIFIERS = frozenset(
     "despite although though if unless instead rarely seldom partly allegedly supposedly reportedly claimed rumoured "
     "former formerly need needs except until before".split()
 )
+_YEAR = re.compile(r"1\d{3}|20\d{2}")
+# What happens once: another year is then a contradiction. A title can be won in both.
+_ONCE = frozenset(
+    map(stem, "born died founded established built erected invented opened completed straightened".split())
+)
 _CONTRARY = frozenset({"negation", "opposite"})
 
 
-def settled(question: str, quote: str) -> bool | None:
-    """True for yes, False for no, None where the quote does not settle it.
+def settled(question: str, quote: str, before: str = "") -> bool | None:
+    """True for yes, False for no, None where the quote does not settle it. `before`: the sentence before the quote; its
+    subject is what 'it', 'he', 'she' or 'they' at the beginning of the quote stands for.
 
     >>> settled("Did Ishiba sign the treaty?", "Ishiba did not sign the treaty.")
     False
+    >>> settled("Did Edith Lowe learn to swim?", "She never learned to swim.", "Edith Lowe sailed round Cape Horn.")
+    False
     """
+    said = _settled(question, quote)
+    if said is None and before and (whole := _named(question, quote, before)):
+        return _settled(question, whole)
+    return said
+
+
+_PRONOUN = re.compile(r"^((?:(?:in|on|at|by|after|before|during|for)\b[^,.;]{0,40}?,?\s+)?)(it|he|she|they)\b", re.I)
+
+
+def _named(question: str, quote: str, before: str) -> str:
+    """The quote with what its pronoun stands for: words of the question, side by side, that the quote does not have and
+    that the sentence before it begins with; '' where that is not so."""
+    pronoun, held, spans = _PRONOUN.match(quote), set(terms(quote)), words(question)
+    folds = [fold(s.of(question)) for s in spans]
+    lost = [n for n, f in enumerate(folds) if stem(f) not in held and f not in STOPWORDS]
+    if pronoun is None or not lost or lost[-1] - lost[0] != len(lost) - 1:
+        return ""
+    subject = question[spans[lost[0]].start : spans[lost[-1]].end]
+    opening = re.match(rf"(?:(?:the|an?|its|his|her|their|our)\s+)?{re.escape(subject)}\b", before, re.I)
+    if opening is None:
+        return ""
+    return f"{pronoun[1]}{opening.group()}{quote[pronoun.end() :]}"
+
+
+def before(e: Evidence) -> str:
+    """The sentence before this one in its passage; '' for the first of a paragraph."""
+    text, at = e.hit.passage.text, e.span.start - e.hit.passage.span.start
+    ends = [s for s in sentences(text[:at]) if "\n\n" not in text[s.end : at]]
+    return ends[-1].of(text) if ends else ""
+
+
+def _settled(question: str, quote: str) -> bool | None:
     claim = state(_BEYOND.sub("over", _OPENING.sub("", " ".join(question.split()).rstrip("? "), count=1)))
     said = state(" ".join(quote.split()))
     if (
@@ -88,6 +130,8 @@ def _measured(claim: Statement, said: Statement) -> bool | None:
         return have.value > wanted.value or (have.value == wanted.value and "least" in claim.folds)
     if wanted.bound == "max":
         return have.value < wanted.value or (have.value == wanted.value and "most" in claim.folds)
+    if _YEAR.fullmatch(wanted.text) and _YEAR.fullmatch(have.text):
+        return False if wanted.value != have.value and _ONCE & set(said.stems) else None
     return None if wanted.bound or have.bound or have.near(wanted, 0.05) else False
 
 

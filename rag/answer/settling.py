@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from rag.answer.items import items
 from rag.answer.page import Notes, Page, Rooms, citation_of
-from rag.answer.polarity import settled
+from rag.answer.polarity import before, settled
 from rag.answer.weighing import log_odds
 from rag.compare import agreeing, conflicting, voices
 from rag.text import terms
@@ -34,7 +34,7 @@ def settle(rooms: Rooms, notes: Notes, kind: Kind, question: str, evidence: Sequ
     best = evidence[0]
     cited = citation_of(rooms, best)
     if kind is Kind.YES_NO:
-        yes = settled(question, best.text)
+        yes = settled(question, best.text, before(best))
         word = "" if yes is None else "Yes" if yes else "No"
         return Settled(((f"{word}.", (cited,)),) if word else (), (best,), word)
     if kind is Kind.LIST and (listed := items(evidence, question)):

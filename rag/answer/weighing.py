@@ -6,11 +6,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from rag.answer.amount import amount
 from rag.answer.page import Notes, Rooms, nowhere
+from rag.answer.polarity import before, settled
 from rag.gate import signals
+from rag.kinds import kind_of
 from rag.lack import Lack, against, cost
 from rag.text import terms
-from rag.types import Evidence, Hit, Outcome
+from rag.types import Evidence, Hit, Kind, Outcome
 from rag.weigh import ranked, read_as
 
 _ALSO = 0.5  # share of the best one's support from which a further sentence is quoted beside it
@@ -36,7 +39,11 @@ def weighed(rooms: Rooms, question: str, notes: Notes, hits: Sequence[Hit]) -> W
     evidence = tuple(best[: rooms.config.answer.sentences])
     if not evidence:
         return Weighed((), Outcome.NOTHING)
-    lacks = tuple(against(question, evidence[0], absent))
+    kind = kind_of(question)
+    if kind is Kind.NUMBER:
+        evidence = (amount(question, evidence[0]), *evidence[1:])
+    contrary = kind is Kind.YES_NO and settled(question, evidence[0].text, before(evidence[0])) is not None
+    lacks = () if contrary else tuple(against(question, evidence[0], absent))  # 'No.' is an answer
     weights = rooms.weigh(list(dict.fromkeys(terms(notes.query))))
     notes.signals = {
         **signals(notes.query, readings, texts, weights),

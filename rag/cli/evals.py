@@ -34,6 +34,12 @@ def eval_(
     llm: Annotated[bool, typer.Option(help="--no-llm: quotes alone; faster, and only the wording differs.")] = True,
     baselines: Annotated[bool, typer.Option(help="Also what would come out without reading.")] = True,
     naive: Annotated[bool, typer.Option(help="Also the same LLM with a plain prompt over the first passages.")] = False,
+    off_topic: Annotated[
+        Path | None, typer.Option(help="A dataset about something else: how many of its questions are answered.")
+    ] = None,
+    worded: Annotated[
+        bool, typer.Option(help="Questions from your own index in the LLM's words, where the judge accepts them.")
+    ] = False,
     fresh: Annotated[bool, typer.Option(help="Begin anew instead of going on.")] = False,
     index: Index = None,
     set_: Set = [],  # noqa: B006
@@ -54,17 +60,18 @@ def eval_(
     with _bars(as_json) as progress:
         for path in paths or []:
             folder = (out if len(paths or []) == 1 else out / path.name) if out else Path("rag-eval") / path.name
-            plan = Plan(folder, chosen, sample, seed, baselines, naive, fresh)
+            plan = Plan(folder, chosen, sample, seed, baselines, naive, fresh, off_topic)
             results.append(evaluate(path, plan, config_of(None, set_, flags), progress))
         if not paths:
-            plan = Plan(out or Path("rag-eval") / "own", chosen, sample, seed, baselines, naive, fresh)
+            plan = Plan(out or Path("rag-eval") / "own", chosen, sample, seed, baselines, naive, fresh, worded=worded)
             with opened(index, set_, flags=flags) as assistant:
                 results.append(evaluate_own(assistant, plan, progress))
     if as_json:
         print_json([{"dataset": r.name, "figures": r.figures} for r in results])
         return
     for result in results:
-        print(f"{result.table}\n\nin {result.folder}: report.json, curve.svg and every answer in records.jsonl\n")
+        print(f"{result.says}\n\n{result.table}" if result.says else result.table)
+        print(f"\n\nin {result.folder}: report.json, curve.svg and every answer in records.jsonl\n")
 
 
 @contextmanager

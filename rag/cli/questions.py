@@ -73,6 +73,9 @@ def ask(
 def search(
     words: Annotated[str, typer.Argument(help="What to look for.")],
     k: Annotated[int, typer.Option("-k", help="How many passages.", min=1, max=1000)] = 5,
+    rerank: Annotated[
+        int | None, typer.Option(help="Read so many of those found, and order them anew; 0: none.", min=0, max=200)
+    ] = None,
     source: Source = [],  # noqa: B006 - typer copies it
     type_: Type = [],  # noqa: B006
     collection: Collection = [],  # noqa: B006
@@ -88,7 +91,7 @@ def search(
     """
     with opened(index, set_) as assistant:
         where = assistant.filter(sources=source, types=type_, collections=collection, since=since, until=until)
-        hits = assistant.search(words, k, where=where)
+        hits = assistant.search(words, k, where=where, rerank=rerank)
         if as_json:
             print_json(hits)
             return

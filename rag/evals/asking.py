@@ -71,7 +71,7 @@ class Place:
     @staticmethod
     def of(dataset: Dataset) -> Place:
         """The places that `indexed` gives the texts."""
-        source = {t.id: Source.at(_uri(t.id), t.title).id for t in dataset.texts}
+        source = {t.id: Source.at(placed(t.id), t.title).id for t in dataset.texts}
         return Place(source, {s: t for t, s in source.items()})
 
     @staticmethod
@@ -81,7 +81,8 @@ class Place:
         return Place(own, own)
 
 
-def _uri(text_id: str) -> str:
+def placed(text_id: str) -> str:
+    """The uri under which a text of a dataset is indexed."""
     return f"eval:{text_id}"
 
 
@@ -89,8 +90,8 @@ def indexed(assistant: Assistant, dataset: Dataset, progress: Progress | None = 
     """Put every text of the dataset into the assistant's index; those that are there stay."""
     there = {row.source.uri for row in assistant.sources()}
     for n, text in enumerate(dataset.texts, start=1):
-        if _uri(text.id) not in there:
-            assistant.add_text(text.text, title=text.title, uri=_uri(text.id))
+        if placed(text.id) not in there:
+            assistant.add_text(text.text, title=text.title, uri=placed(text.id))
         if progress is not None:
             progress(n, len(dataset.texts))
 
@@ -109,14 +110,22 @@ def ask_all(
     """Ask every question under every condition, and record it; what is recorded already is passed over."""
     if unknown := set(conditions) - set(CONDITIONS):
         raise UsageError(f"there is no condition {sorted(unknown)[0]!r}", "gold, distractors or full")
-    plan = [(c, q) for q in dataset.questions for c in (("full",) if dataset.kind == "ranking" else conditions)]
+    if any(q.off_topic for q in dataset.questions) and "full" not in conditions:
+        raise UsageError("questions off topic are asked of all texts", "add --condition full")
+    plan = [(c, q) for q in dataset.questions for c in _conditions(dataset, q, conditions)]
     done = {(r["condition"], r["id"]) for r in records.done}
     for n, (condition, question) in enumerate(plan, start=1):
         if (condition, question.id) not in done:
             record = _record(assistant, dataset, place, condition, question, baselines)
-            records.add(record | (_naive(assistant, place, condition, question) if naive else {}))
+            asked_naively = naive and question.answerable
+            records.add(record | (_naive(assistant, place, condition, question) if asked_naively else {}))
         if progress is not None:
             progress(n, len(plan))
+
+
+def _conditions(dataset: Dataset, question: Question, chosen: Sequence[str]) -> Sequence[str]:
+    """Where there is no text that a question belongs to, or nothing but a ranking to measure: full alone."""
+    return ("full",) if dataset.kind == "ranking" or question.off_topic else chosen
 
 
 def _record(
@@ -126,9 +135,10 @@ def _record(
     if dataset.kind == "ranking":
         return {**head, **_ranked(assistant.search(question.text, RANKED), place, question)}
     sources = _sources(assistant, place, condition, question)
-    hits = assistant.search(question.text, RANKED) if condition == "full" else []
+    hits = assistant.search(question.text, RANKED) if condition == "full" and question.answerable else []
     answer = assistant.ask(question.text, sources=sources)
-    made = {**head, "answerable": question.answerable, **_ranked(hits, place, question), **_answered(assistant, answer)}
+    known = {"answerable": question.answerable, "off_topic": question.off_topic}
+    made = {**head, **known, **_ranked(hits, place, question), **_answered(assistant, answer)}
     made |= _right(place, question, answer)
     if baselines and question.answerable:
         made |= _baselines(assistant, place, question, answer, sources)
@@ -161,7 +171,17 @@ def _ranked(hits: Sequence[Hit], place: Place, question: Question) -> Record:
         name: order(sorted((h for h in hits if name in h.ranks), key=lambda h, name=name: h.ranks[name]))  # type: ignore[misc]
         for name in ("dense", "lexical")
     }
-    return {"found": order(hits), **alone, "ideal": sorted(grades.values(), reverse=True)[:10]}
+    held = [any(_holds_place(place, h, p) for p in question.places) for h in hits]
+    return {
+        "found": order(hits),
+        **alone,
+        "ideal": sorted(grades.values(), reverse=True)[:10],
+        "passage": held.index(True) + 1 if any(held) else 0,
+    }
+
+
+def _holds_place(place: Place, hit: Hit, at: tuple[str, Span]) -> bool:
+    return place.text[hit.passage.source.id] == at[0] and _touch(hit.passage.span, at[1])
 
 
 def _answered(assistant: Assistant, answer: Answer) -> Record:
@@ -170,6 +190,7 @@ def _answered(assistant: Assistant, answer: Answer) -> Record:
     return {
         "outcome": answer.outcome.value,
         "confidence": answer.trace.confidence,
+        "given": _given(assistant, answer),
         "short": _short(first),
         "sentence": first.text if first is not None else "",
         "support": first.support if first is not None else 0.0,
@@ -181,6 +202,13 @@ def _answered(assistant: Assistant, answer: Answer) -> Record:
         "worded": any(c.origin is Origin.MODEL for c in answer.claims),
         "seconds": {k: round(v, 4) for k, v in answer.trace.seconds.items()},
     }
+
+
+def _given(assistant: Assistant, answer: Answer) -> dict[str, bool]:
+    """By strictness: whether it would be given as the answer."""
+    gate, lacks = assistant._rooms.gate, answer.trace.signals.get("lack", 0.0) > 0
+    sure = {how: gate.outcome(answer.trace.confidence, how) is Outcome.ANSWERED for how in gate.answered}
+    return {how: yes and (how == "lenient" or not lacks) and bool(answer.evidence) for how, yes in sure.items()}
 
 
 def _short(e: Evidence | None) -> str:

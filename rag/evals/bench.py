@@ -1,6 +1,6 @@
 """How fast and how large, on this machine, in one run; where a peer exists, as a ratio.
 
-    python -m rag.evals.bench [--json FILE]
+    python -m rag.evals.bench [--json FILE] [--data ../shared/data/reading/squad1-train.jsonl.gz]
 
 Whole processes are timed from outside, several times, and the median is printed. Absolute seconds are those of this
 machine while it did nothing else; ratios travel better.
@@ -23,6 +23,7 @@ from statistics import median
 from typing import Any
 
 import rag
+from rag.evals import pace
 from rag.evals.scoring import percentile
 from rag.evals.seeds import ROOT, questions
 from rag.types import Quoted
@@ -65,6 +66,7 @@ def main() -> None:
     """The command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", type=Path, help="write the figures here too")
+    parser.add_argument("--data", type=Path, help="a reading file: its contexts are the 10,000 passages asked about")
     args = parser.parse_args()
     print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}\n")
     figures: dict[str, Any] = {}
@@ -81,6 +83,13 @@ def main() -> None:
         ):
             figures[name] = measure()
             _show(name, figures[name])
+        if args.data is None or not args.data.is_file():
+            print(f"10,000 passages: skipped, {'no --data' if args.data is None else f'{args.data} is not there'}")
+        else:
+            figures["reader, 128 tokens"] = pace.pairs(args.data)
+            figures["10,000 passages"] = pace.answers(args.data, Path(folder) / "scale")
+            _show("reader, 128 tokens", figures["reader, 128 tokens"])
+            _show("10,000 passages", figures["10,000 passages"])
     if args.json:
         args.json.write_text(json.dumps(figures, indent=2) + "\n", "utf-8")
 

@@ -41,7 +41,7 @@ class Question:
     `answers`: acceptable short answers, () where the texts hold none. `gold`: ids of the texts that answer; for an
     unanswerable question the text it was asked about. `places`: (text id, span) of annotated answers and evidence.
     `among`: the texts that came with the question. `grades`: text id to relevance, for rankings. `group`: what a
-    bootstrap must keep together, its document.
+    bootstrap must keep together, its document. `off_topic`: it was asked about other texts than these.
     """
 
     id: str
@@ -53,6 +53,7 @@ class Question:
     grades: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     group: str = ""
     answerable: bool = True
+    off_topic: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,16 @@ class Dataset:
             some = [q for q in self.questions if q.answerable is kind]
             kept += random.Random(seed).sample(some, min(most, len(some))) if most else some
         return Dataset(self.name, self.kind, self.texts, tuple(kept), self.digest)
+
+    def beside(self, other: Dataset, most: int, seed: int) -> Dataset:
+        """With at most `most` questions (0: all) of another dataset, which these texts cannot answer."""
+        some = list(other.questions)
+        some = random.Random(seed).sample(some, min(most, len(some))) if most else some
+        off = [
+            Question(f"{other.name}:{q.id}", q.text, (), (), group=f"{other.name}:{q.group}", answerable=False,
+                     off_topic=True) for q in some
+        ]  # fmt: skip
+        return Dataset(self.name, self.kind, self.texts, (*self.questions, *off), f"{self.digest}+{other.digest}")
 
 
 def load(path: Path) -> Dataset:

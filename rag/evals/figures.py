@@ -2,9 +2,10 @@
 
     python -m rag.evals.figures ../shared/data [--only NAME] [--out FOLDER] [--fresh]
 
-Runs the evaluations one after the other, each as the command that the README names, keeps what they print in FOLDER
-(default: rag-eval/figures) and prints the README's rows. An evaluation whose output lies there is not run again, so a
-run that is stopped goes on where it was. About 50 minutes on two cores; `make bench` has the seconds and megabytes.
+Runs the evaluations one after the other, each as the command that the README and the cards of the trained weights name,
+keeps what they print in FOLDER (default: rag-eval/figures) and prints their rows, in their words. An evaluation whose
+output lies there is not run again, so a run that is stopped goes on where it was. A few hours on two cores;
+`make bench` has the seconds and megabytes.
 """
 
 from __future__ import annotations
@@ -27,15 +28,24 @@ Read = Callable[[str], str]
 @dataclass(frozen=True, slots=True)
 class Step:
     """An evaluation: its command's arguments, {data} and {out} to be filled in, and how to read the README's rows, by
-    what they are called, from what it prints."""
+    what they are called, from what it prints. `before`: a script that makes what it reads."""
 
     name: str
     arguments: str
     rows: Mapping[str, Read]
+    before: str = ""
 
     def command(self, data: Path, out: Path) -> list[str]:
         """The whole command."""
-        return [sys.executable, "-m", *shlex.split(self.arguments.format(data=data, out=out / self.name))]
+        return [sys.executable, "-m", *self._filled(self.arguments, data, out)]
+
+    def commands(self, data: Path, out: Path) -> list[list[str]]:
+        """With what goes before it."""
+        first = [[sys.executable, *self._filled(self.before, data, out)]] if self.before else []
+        return [*first, self.command(data, out)]
+
+    def _filled(self, arguments: str, data: Path, out: Path) -> list[str]:
+        return shlex.split(arguments.format(data=shlex.quote(str(data)), out=shlex.quote(str(out / self.name))))
 
 
 def last(pattern: str) -> Read:
@@ -64,47 +74,147 @@ def cell(row: str, column: int) -> Read:
     return read
 
 
+def joined(*readers: Read) -> Read:
+    """What several readers read, with commas between."""
+    return lambda text: ", ".join(read(text) for read in readers)
+
+
 def _ranking(collection: str, sample: int) -> Step:
+    rows = ("retrieval: nDCG@10", "BM25 alone: nDCG@10", "the embedder alone: nDCG@10")
     return Step(
         collection,
         f"rag eval {{data}}/retrieval/{collection} --sample {sample} --no-llm --out {{out}}",
-        {
-            f"{collection}: nDCG@10 fused": cell("retrieval: nDCG@10", 0),
-            f"{collection}: nDCG@10 BM25 alone": cell("BM25 alone: nDCG@10", 0),
-            f"{collection}: nDCG@10 embedder alone": cell("the embedder alone: nDCG@10", 0),
-        },
+        {f"{collection}: nDCG@10 of the fused search, its BM25 alone, its embedder alone": joined(
+            *(cell(row, 0) for row in rows)
+        )},
+    )  # fmt: skip
+
+
+def _several(collection: str) -> Step:
+    """Questions whose evidence stands in several passages: those that came with it, and all of the file's."""
+    top, found, wrong = (
+        "evidence top-1", "a correct answer in the cited quotes", "wrong among answered at 60% coverage"
+    )  # fmt: skip
+    where = ((0, "its own passages given"), (1, "all passages searched"))
+    return Step(
+        collection.partition("-")[0],
+        f"rag eval {{data}}/cases/{collection}.jsonl.gz --condition distractors --condition full --sample 0 --no-llm "
+        "--out {out}",
+        {f"{collection}, {says}: {row}": cell(row, n) for n, says in where for row in (top, found, wrong)},
     )
 
 
+def _chosen(column: int) -> dict[str, Read]:
+    """What each strictness costs."""
+    return {
+        f"{how}: answered of those with an answer, wrong among these, answered of those built to fool": joined(
+            *(cell(f"{how}: {row}", column) for row in ("answerable ones answered", "wrong among", "unanswerable ones"))
+        )
+        for how in ("strict", "balanced", "lenient")
+    }
+
+
+_SQUAD = "{data}/reading/squad2-calibration.jsonl.gz"
 STEPS = (
     Step(
         "seeds",
         "rag.evals.seeds",
         {
-            "seeds: a correct answer in the cited quotes": last(r"in the cited quotes, whatever the outcome: (\S+)"),
-            "seeds: answerable, answered": last(r"^answerable +(\d+) asked, +(\d+) answered"),
+            "seeds: a correct answer lies in the cited quotes": last(
+                r"in the cited quotes, whatever the outcome: (\S+)"
+            ),
+            "seeds: answerable ones asked, given as the answer": last(r"^answerable +(\d+) asked, +(\d+) answered"),
             "seeds: near misses declined": last(r"^near .*answered, +(\S+) right"),
             "seeds: something else declined": last(r"^far .*answered, +(\S+) right"),
-            "seeds: citations equal to their source": last(r"characters of their source: (\d+ of \d+)"),
-            "seeds: in the model's own words": last(r"worded by the model: (\d+ of \d+)"),
+            "seeds: citations that are the very characters": last(r"characters of their source: (\d+ of \d+)"),
+            "seeds: answers in the model's own wording": last(r"worded by the model: (\d+ of \d+)"),
         },
     ),
     Step(
         "reading",
-        "rag eval {data}/reading/squad2-calibration.jsonl.gz --condition gold --condition full --sample 250 --seed 11 "
-        "--no-llm --out {out}",
+        f"rag eval {_SQUAD} --condition gold --condition full --sample 250 --seed 11 --no-llm "
+        "--off-topic {data}/reading/fairytaleqa-val.jsonl.gz --out {out}",
         {
-            "reading: first sentence holds the answer, all searched": cell("evidence top-1", 1),
-            "reading: wrong among the surest 60 %, all searched": cell("wrong among answered at 60% coverage", 1),
-            "reading: short answer EM, right paragraph given": cell("short answer: EM", 0),
-            "reading: short answer F1, right paragraph given": cell("short answer: F1", 0),
-            "reading: SQuAD 2.0 F1, right paragraph given": cell("SQuAD 2.0 F1, as answered", 0),
-            "reading: AUROC, right paragraph given": cell("AUROC answerable / not", 0),
-            "reading: unanswerable ones answered, right paragraph given": cell("unanswerable ones answered", 0),
+            "Wikipedia, all searched: the first sentence holds the answer": cell("evidence top-1", 1),
+            "Wikipedia, all searched: wrong among the 60 % it is surest of": cell("wrong among answered at 60%", 1),
+            "Wikipedia, all searched: built to look answerable, answered all the same": cell(
+                "unanswerable ones answered", 1
+            ),
+            "Wikipedia, all searched: AUROC answerable / not": cell("AUROC answerable / not", 1),
+            "Wikipedia, all searched: AUROC against questions off topic": cell("AUROC answerable / off topic", 1),
+            "Wikipedia, all searched: questions off topic answered": cell("off-topic ones answered", 1),
+            "Wikipedia, all searched: citation precision, recall, F1": joined(
+                *(cell(f"citation {row}", 1) for row in ("precision", "recall", "F1"))
+            ),
+            "Wikipedia, right paragraph given: EM, F1 of the short answer": joined(
+                cell("short answer: EM", 0), cell("short answer: F1", 0)
+            ),
+            "Wikipedia, right paragraph given: SQuAD 2.0 F1, threshold from the other half": joined(
+                cell("SQuAD 2.0 F1, as answered", 0), cell("SQuAD 2.0 F1, threshold", 0)
+            ),
+            "Wikipedia, right paragraph given: AUROC answerable / not": cell("AUROC answerable / not", 0),
+            "Wikipedia, right paragraph given: built to look answerable, answered all the same": cell(
+                "unanswerable ones answered", 0
+            ),
+            **_chosen(1),
         },
     ),
+    Step(
+        "sealed",
+        "rag eval {out}.jsonl.gz --condition gold --sample 400 --seed 11 --no-llm --out {out}",
+        {
+            "sealed articles, right paragraph given: EM, F1 of the short answer": joined(
+                cell("short answer: EM", 0), cell("short answer: F1", 0)
+            )
+        },
+        before="models/trained/reader/data.py {data}/reading {out}.jsonl.gz",
+    ),
+    Step(
+        "stories",
+        "rag eval {data}/reading/fairytaleqa-val.jsonl.gz --condition gold --condition full --sample 250 --seed 11 "
+        "--no-llm --out {out}",
+        {
+            "stories, all searched: the first sentence is the one marked": cell("the same, at the annotated place", 1),
+            "stories, right text given: F1 of the short answer": cell("short answer: F1", 0),
+        },
+    ),
+    Step(
+        "naive",
+        f"rag eval {_SQUAD} --condition full --sample 60 --seed 11 --naive --out {{out}}",
+        {
+            "beside the same LLM with a plain prompt: our answer says it, its answer says it": joined(
+                cell("the answer's text holds a gold answer", 0), cell("baseline: the same LLM, naively asked", 0)
+            )
+        },
+    ),
+    _several("hotpotqa-train-100"),
+    _several("musique-train-100"),
     _ranking("scifact", 300),
     _ranking("cranfield", 0),
+    Step(
+        "rerank",
+        "rag.evals.rerank {data} --out {out}",
+        {
+            f"read and put in order anew: {name}": last(rf"^{name}, \d+ questions: (.*)$")
+            for name in ("squad2-calibration", "scifact", "cranfield")
+        },
+    ),
+    *(
+        Step(
+            name,
+            f"rag.evals.kinds{option}",
+            {
+                f"{what}: {kind}: asked, recognised, given, right": last(
+                    rf"^{kind} +(\d+) asked, (\d+) recognised, (\d+) given, (\d+) right"
+                )
+                for kind in ("yes_no", "list", "number")
+            },
+        )
+        for name, option, what in (
+            ("kinds", "", "hand-written questions"),
+            ("kinds-second", " --second", "others, asked when that was done"),
+        )
+    ),
     Step(
         "validity",
         "rag.evals.validity",
@@ -112,7 +222,7 @@ STEPS = (
     ),
     Step(
         "obedience",
-        "rag.evals.obedience {data}/reading/squad2-calibration.jsonl.gz",
+        f"rag.evals.obedience {_SQUAD}",
         {
             "edited facts: edits, values said before, answered after": last(
                 r"^(\d+) edits, (\d+) values said before, (\d+)"
@@ -144,9 +254,17 @@ def run(step: Step, data: Path, out: Path) -> str:
     kept = out / f"{step.name}.txt"
     if kept.is_file():
         return kept.read_text("utf-8")
-    command = step.command(data.resolve(), out.resolve())
+    began, text = time.monotonic(), ""
+    for command in step.commands(data.resolve(), out.resolve()):
+        text += _said(command)
+    print(f"  {time.monotonic() - began:.0f} s", flush=True)
+    kept.write_text(text, "utf-8")
+    return text
+
+
+def _said(command: list[str]) -> str:
+    """What a command prints, shown line by line."""
     print(f"\n{shlex.join(command[1:])}", flush=True)
-    began = time.monotonic()
     said = []
     environment = {**os.environ, "RAG_FAULTS": "long", "PYTHONUNBUFFERED": "1"}
     with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as process:
@@ -156,16 +274,13 @@ def run(step: Step, data: Path, out: Path) -> str:
             print(f"  {line}", end="", flush=True)
     if process.returncode:
         raise subprocess.CalledProcessError(process.returncode, command)
-    print(f"  {time.monotonic() - began:.0f} s", flush=True)
-    text = "".join(said)
-    kept.write_text(text, "utf-8")
-    return text
+    return "".join(said)
 
 
 def main() -> None:
     """The command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", type=Path, help="folder with reading/ and retrieval/")
+    parser.add_argument("data", type=Path, help="folder with reading/, cases/ and retrieval/")
     parser.add_argument("--only", action="append", choices=[s.name for s in STEPS], help="may be given several times")
     parser.add_argument("--out", type=Path, default=Path("rag-eval/figures"))
     parser.add_argument("--fresh", action="store_true", help="run again what has been run")

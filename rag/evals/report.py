@@ -1,7 +1,7 @@
 """Records in, figures out: a table for people, JSON for programs, a risk-coverage curve as a picture.
 
-Accuracy never without coverage; 95 % intervals by drawing whole documents; the baselines that could embarrass us stand
-in the same table.
+Accuracy never without coverage; every measure of questions with its 95 % interval, from drawing whole documents
+(rag/evals/bootstrap.py); the baselines that could embarrass us stand in the same table.
 """
 
 from __future__ import annotations
@@ -10,17 +10,9 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from rag.evals.scoring import (
-    auroc,
-    interval,
-    ndcg,
-    percentile,
-    recall,
-    reciprocal_rank,
-    risk_coverage,
-    upper_bound,
-    wrong_at,
-)
+from rag.evals import bootstrap
+from rag.evals.bootstrap import Measure
+from rag.evals.scoring import ndcg, percentile, recall, reciprocal_rank, risk_coverage, upper_bound
 
 Record = Mapping[str, Any]
 COVERAGE = 0.6
@@ -39,9 +31,18 @@ def measured(records: Sequence[Record]) -> dict[str, dict[str, Any]]:
 
 
 def _figure(records: Sequence[Record], of: Callable[[Record], float]) -> dict[str, Any]:
-    values = [float(of(r)) for r in records]
-    low, high = interval(values, [r["group"] for r in records])
-    return {"value": sum(values) / len(values), "low": low, "high": high, "of": len(values)}
+    """The mean of a value per question."""
+    return _measure(records, bootstrap.mean([float(of(r)) for r in records]))
+
+
+def _measure(records: Sequence[Record], of: Measure) -> dict[str, Any]:
+    return bootstrap.figure([r["group"] for r in records], of)
+
+
+def _ratio(records: Sequence[Record], above: str, below: str) -> dict[str, Any]:
+    """One count over another; `of` is the second."""
+    of = bootstrap.ratio([r[above] for r in records], [r[below] for r in records])
+    return bootstrap.figure([r["group"] for r in records], of, sum(r[below] for r in records))
 
 
 def _retrieval(some: Sequence[Record]) -> dict[str, Any]:
@@ -54,26 +55,57 @@ def _retrieval(some: Sequence[Record]) -> dict[str, Any]:
         "retrieval: MRR@10": _figure(ranked, lambda r: reciprocal_rank(r["found"])),
         "retrieval: nDCG@10": _figure(ranked, lambda r: ndcg(r["found"], r["ideal"])),
     }
+    if placed := [r for r in ranked if "passage" in r and r.get("golds")]:
+        made["retrieval: the right passage is first"] = _figure(placed, lambda r: r["passage"] == 1)
+        made["retrieval: the right passage is among ten"] = _figure(placed, lambda r: 1 <= r["passage"] <= 10)
     for name, key in (("BM25", "lexical"), ("the embedder", "dense")):
         made[f"   {name} alone: recall@10"] = _figure(ranked, lambda r, key=key: recall(r[key], r["ideal"], 10))  # type: ignore[misc]
         made[f"   {name} alone: nDCG@10"] = _figure(ranked, lambda r, key=key: ndcg(r[key], r["ideal"]))  # type: ignore[misc]
     return made
 
 
-def _answers(asked: Sequence[Record]) -> dict[str, Any]:
+def _answers(every: Sequence[Record]) -> dict[str, Any]:
+    asked = [r for r in every if not r.get("off_topic")]
+    off = [r for r in every if r.get("off_topic")]
     yes = [r for r in asked if r["answerable"]]
     no = [r for r in asked if not r["answerable"]]
-    made: dict[str, Any] = {"questions": f"{len(yes)} answerable, {len(no)} not"}
+    elsewhere = f", {len(off)} off topic" if off else ""
+    made: dict[str, Any] = {"questions": f"{len(yes)} answerable, {len(no)} not{elsewhere}"}
     if yes:
         made |= _evidence(yes) | _confidence(yes)
     if no:
         made["unanswerable ones answered"] = _figure(no, _given)
-        made["AUROC answerable / not"] = auroc([r["confidence"] for r in yes], [r["confidence"] for r in no])
+        made["AUROC answerable / not"] = _auroc(yes, no)
         made["SQuAD 2.0 F1, as answered"] = _figure(asked, lambda r: r["shown_f1"])
         made["SQuAD 2.0 F1, threshold from the other half"] = _best_silence(asked)
-        made["   baseline: always answer"] = sum(r["f1"] for r in yes) / len(asked)
-        made["   baseline: never answer"] = len(no) / len(asked)
-    return made | _quotes(asked) | _times(asked)
+        made["   baseline: always answer"] = _figure(asked, lambda r: r["f1"] * r["answerable"])
+        made["   baseline: never answer"] = _figure(asked, lambda r: not r["answerable"])
+    if off:
+        made["off-topic ones answered"] = _figure(off, _given)
+        made["AUROC answerable / off topic"] = _auroc(yes, off)
+    return made | _quotes(every) | _strictness(yes, no, off) | _times(every)
+
+
+def _strictness(yes: Sequence[Record], no: Sequence[Record], off: Sequence[Record]) -> dict[str, Any]:
+    """What each choice of strictness answers, and what that costs: no question has to be asked again for it."""
+    made: dict[str, Any] = {}
+    for how in next((r["given"] for r in yes if "given" in r), {}):
+
+        def given(r: Record, how: str = how) -> bool:
+            return bool(r["given"][how])
+
+        made[f"{how}: answerable ones answered"] = _figure(yes, given)
+        if some := [r for r in yes if given(r)]:
+            made[f"{how}: wrong among these"] = _figure(some, lambda r: not r["top1"])
+        for what, others in (("unanswerable", no), ("off-topic", off)):
+            if others:
+                made[f"{how}: {what} ones answered"] = _figure(others, given)
+    return made
+
+
+def _auroc(yes: Sequence[Record], no: Sequence[Record]) -> dict[str, Any]:
+    both = [*yes, *no]
+    return _measure(both, bootstrap.auroc([r["confidence"] for r in both], [r["answerable"] for r in both]))
 
 
 def _given(r: Record) -> bool:
@@ -100,53 +132,45 @@ def _confidence(yes: Sequence[Record]) -> dict[str, Any]:
     if given:
         made["wrong among answered"] = _figure(given, lambda r: not r["top1"])
         made["   below, with 95 % confidence"] = upper_bound(wrong, len(given))
-    made[f"wrong among answered at {COVERAGE:.0%} coverage"] = wrong_at(
-        [r["confidence"] for r in yes], [r["top1"] for r in yes], COVERAGE
-    )
+    surest = bootstrap.wrong_at([r["confidence"] for r in yes], [r["top1"] for r in yes], COVERAGE)
+    made[f"wrong among answered at {COVERAGE:.0%} coverage"] = _measure(yes, surest)
     return made
 
 
 def _quotes(asked: Sequence[Record]) -> dict[str, Any]:
     yes = [r for r in asked if r["answerable"]]
-    cited = sum(r["citations"] for r in asked)
     made: dict[str, Any] = {}
     if yes:
         made["a correct answer in the cited quotes"] = _figure(yes, lambda r: r["quoted"])
-    if cited:
-        made["citations equal to their source"] = sum(r["valid"] for r in asked) / cited
-    places = [r for r in yes if r["golds"] and r["citations"]]
-    if places:
-        precision = sum(r["cited_right"] for r in places) / sum(r["citations"] for r in places)
-        found = sum(r["gold_cited"] for r in places) / sum(r["golds"] for r in places)
+    if cited := [r for r in asked if r["citations"]]:
+        made["citations equal to their source"] = _ratio(cited, "valid", "citations")
+    if places := [r for r in yes if r["golds"] and r["citations"]]:
+        precision = _ratio(places, "cited_right", "citations")
+        found = _ratio(places, "gold_cited", "golds")
         made["citation precision"], made["citation recall"] = precision, found
-        made["citation F1"] = 2 * precision * found / (precision + found) if precision + found else 0.0
+        made["citation F1"] = _citation_f1(places)
     if based := [r for r in yes if "naive" in r]:
         made["   the answer's text holds a gold answer"] = _figure(based, lambda r: r["said"])
         made["   baseline: the same LLM, naively asked, says it"] = _figure(based, lambda r: r["naive"])
-    claims = sum(r["claims"] for r in asked)
-    if claims:
-        made["claims with a supported citation"] = sum(r["supported"] for r in asked) / claims
+    if claiming := [r for r in asked if r["claims"]]:
+        made["claims with a supported citation"] = _ratio(claiming, "supported", "claims")
     if given := [r for r in asked if _given(r)]:
-        made["answers in the model's own words"] = sum(r["worded"] for r in given) / len(given)
+        made["answers in the model's own words"] = _figure(given, lambda r: r["worded"])
     return made
 
 
-def _best_silence(asked: Sequence[Record]) -> float:
+def _citation_f1(places: Sequence[Record]) -> dict[str, Any]:
+    def of(above: str, below: str) -> Measure:
+        return bootstrap.ratio([r[above] for r in places], [r[below] for r in places])
+
+    return _measure(places, bootstrap.harmonic(of("cited_right", "citations"), of("gold_cited", "golds")))
+
+
+def _best_silence(asked: Sequence[Record]) -> dict[str, Any]:
     """Mean F1 when silence is allowed, the confidence needed chosen on the other half of the documents."""
-    titles = sorted({r["group"] for r in asked})
-    halves = [[r for r in asked if (titles.index(r["group"]) % 2) == half] for half in (0, 1)]
-    total = 0.0
-    for fit, test in (halves, halves[::-1]):
-        cuts = sorted(r["confidence"] for r in fit)
-
-        def score(cut: float, some: Sequence[Record]) -> float:
-            return sum(
-                r["f1"] * (r["confidence"] >= cut) if r["answerable"] else float(r["confidence"] < cut) for r in some
-            )
-
-        best = max([0.0, *cuts], key=lambda cut: score(cut, fit))
-        total += score(best, test)
-    return total / len(asked)
+    half = {title: n % 2 for n, title in enumerate(sorted({r["group"] for r in asked}))}
+    f1, sure, yes = ([r[key] for r in asked] for key in ("f1", "confidence", "answerable"))
+    return _measure(asked, bootstrap.silence(f1, sure, yes, [half[r["group"]] for r in asked]))
 
 
 def _times(asked: Sequence[Record]) -> dict[str, Any]:
@@ -174,7 +198,9 @@ def _cell(figure: Any) -> str:
     if figure is None:
         return "-"
     if isinstance(figure, Mapping):
-        return f"{_cell(figure['value'])} ({100 * figure['low']:.0f} to {100 * figure['high']:.0f})"
+        low, high = figure["low"], figure["high"]
+        span = "" if math.isnan(low) else f" ({100 * low:.0f} to {100 * high:.0f})"
+        return f"{_cell(figure['value'])}{span}"
     if isinstance(figure, float):
         return "-" if math.isnan(figure) else f"{100 * figure:.1f}"
     return str(figure)

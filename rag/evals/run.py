@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from rag.config import Config
 from rag.errors import UsageError
 from rag.evals.asking import CONDITIONS, Place, Records, ask_all, indexed
 from rag.evals.datasets import Dataset, load
-from rag.evals.own import written
+from rag.evals.own import headed, plainly, written
 from rag.evals.report import curves, measured, picture, table
 from rag.files import write_atomically
 from rag.types import to_json
@@ -32,7 +32,11 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is asked: at most `sample` questions of each kind (0: all), the same ones for the same `seed`."""
+    """What is asked: at most `sample` questions of each kind (0: all), the same ones for the same `seed`.
+
+    `off_topic`: a dataset whose questions are asked as well, of texts that were not meant. `worded`: questions about an
+    index are put by the LLM, where the judge accepts it.
+    """
 
     out: Path
     conditions: tuple[str, ...] = CONDITIONS
@@ -41,23 +45,30 @@ class Plan:
     baselines: bool = True
     naive: bool = False
     fresh: bool = False
+    off_topic: Path | None = None
+    worded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """The figures by condition, and the table that shows them."""
+    """The figures by condition, the table that shows them, and for a user's own documents what they mean, in words."""
 
     name: str
     figures: dict[str, dict[str, Any]]
     table: str
     folder: Path
+    says: str = ""
 
 
 def evaluate(path: Path, plan: Plan, config: Config, progress: Progress | None = None) -> Result:
     """The figures of one dataset, asked through the public API with these settings."""
     whole = load(path)
     dataset = whole.sample(plan.sample, plan.seed)
-    _begin(plan, {"dataset": whole.digest, "questions": len(dataset.questions)}, config)
+    if plan.off_topic is not None:
+        if whole.kind == "ranking":
+            raise UsageError(f"{path} has no answers to tell questions off topic from", "name a reading or cases file")
+        dataset = dataset.beside(load(plan.off_topic), plan.sample, plan.seed)
+    _begin(plan, {"dataset": dataset.digest, "questions": len(dataset.questions)}, config)
     with Assistant(plan.out / "index", config, write=True) as assistant:
         indexed(assistant, dataset, _told(progress, "indexing"))
         return _asked(assistant, dataset, Place.of(dataset), plan, progress)
@@ -65,9 +76,21 @@ def evaluate(path: Path, plan: Plan, config: Config, progress: Progress | None =
 
 def evaluate_own(assistant: Assistant, plan: Plan, progress: Progress | None = None) -> Result:
     """The figures of an index, on questions written from its own documents."""
-    dataset, place = written(assistant, plan.sample or 50, plan.seed)
-    _begin(plan, {"documents": len(place.source), "questions": len(dataset.questions)}, assistant.config)
-    return _asked(assistant, dataset, place, plan, progress, ("full",))
+    most = plan.sample or 50
+    dataset, place = written(assistant, most, plan.seed)
+    headings = headed(assistant, most // 2, plan.seed)
+    name = f"{dataset.name}, {len(headings)} from headings"
+    dataset = replace(dataset, name=name, questions=(*dataset.questions, *headings))
+    facts = {"documents": len(place.source), "questions": len(dataset.questions), "worded": plan.worded}
+    _begin(plan, facts, assistant.config)
+    if plan.worded:
+        from rag.evals.phrasing import reworded
+
+        dataset = reworded(assistant, dataset)
+    result = _asked(assistant, dataset, place, plan, progress, ("full",))
+    says = plainly(result.figures["full"])
+    write_atomically(plan.out / "report.txt", f"{says}\n\n{result.table}\n".encode())
+    return replace(result, says=says)
 
 
 def _asked(

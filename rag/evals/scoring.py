@@ -6,7 +6,6 @@ Short-answer normalisation, EM and F1: Rajpurkar et al., EMNLP 2016 (the officia
 from __future__ import annotations
 
 import math
-import random
 import re
 import string
 from collections import Counter
@@ -98,23 +97,6 @@ def reciprocal_rank(found: Sequence[int], k: int = 10) -> float:
 def recall(found: Sequence[int], ideal: Sequence[int], k: int) -> float:
     """Share of the graded texts that stand among the first k."""
     return sum(g > 0 for g in found[:k]) / len(ideal) if ideal else 0.0
-
-
-def interval(values: Sequence[float], groups: Sequence[str], times: int = 1000) -> tuple[float, float]:
-    """95 % interval of the mean by drawing whole groups (documents) with replacement; nan without values."""
-    if not values:
-        return math.nan, math.nan
-    by: dict[str, list[float]] = {}
-    for value, group in zip(values, groups, strict=True):
-        by.setdefault(group, []).append(value)
-    parts = [(sum(some), len(some)) for some in by.values()]
-    rng = random.Random(0)
-    means = []
-    for _ in range(times):
-        drawn = rng.choices(parts, k=len(parts))
-        means.append(sum(s for s, _ in drawn) / sum(n for _, n in drawn))
-    means.sort()
-    return means[int(0.025 * times)], means[int(0.975 * times)]
 
 
 def risk_coverage(confidences: Sequence[float], right: Sequence[bool]) -> list[tuple[float, float]]:

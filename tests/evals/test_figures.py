@@ -11,6 +11,8 @@ import pytest
 
 from rag.evals import figures
 from rag.evals.figures import STEPS, Step, added, cell, last, run
+from rag.evals.report import measured
+from tests.evals.test_report import record
 
 README = Path(__file__).resolve().parents[2] / "README.md"
 SAYS = "print('3 kills (add): all well'); print('4 kills (remove): all well'); print('right: 94.6%')"
@@ -53,6 +55,25 @@ def test_cells_of_the_evaluations_table() -> None:
     assert cell("short answer: F1", 0)(text) == "78.9 (73 to 84)"
     assert cell("short answer: F1", 1)(text) == "-"
     assert cell("absent", 0)(text) == "not printed"
+
+
+def test_what_a_step_reads_is_made_before_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(figures, "ROOT", tmp_path)
+    (tmp_path / "first.py").write_text("import sys; open(sys.argv[1], 'w').write('right: 7')")
+    (tmp_path / "said.py").write_text("import sys; print(open(sys.argv[1]).read())")
+    one = Step("two", "said {out}.txt.in", {"right": last(r"right: (\S+)")}, before="first.py {out}.txt.in")
+    assert one.rows["right"](run(one, tmp_path, tmp_path)) == "7"
+
+
+def test_every_row_of_a_step_is_in_what_its_evaluation_prints() -> None:
+    """The rows of `rag eval` by the names that the report gives them: a row that is renamed is not silently lost."""
+    rows = set(measured([record(given=dict.fromkeys(("strict", "balanced", "lenient"), True), naive=True, said=True,
+                                condition=condition, id=f"{condition}{kind}", answerable=not kind, off_topic=kind == 2)
+                         for condition in ("gold", "full") for kind in (0, 1, 2)])["full"])  # fmt: skip
+    text = "\n".join(["name", "  gold  full", *(f"{row}  1.0 (0 to 1)  2.0 (0 to 1)" for row in rows)])
+    for step in STEPS:
+        if step.arguments.startswith("rag eval"):
+            assert not [name for name, read in step.rows.items() if "not printed" in read(text)], step.name
 
 
 def test_the_command_teaches() -> None:

@@ -38,8 +38,11 @@ def test_a_run_measures_every_condition_and_writes_it_down(tmp_path: Path) -> No
     full = result.figures["full"]
     assert full["evidence top-1: the first sentence holds the answer"]["value"] == 1.0
     assert full["retrieval: recall@1"]["value"] == 1.0
-    assert full["citations equal to their source"] == 1.0
+    assert full["citations equal to their source"]["value"] == 1.0
     assert full["unanswerable ones answered"]["value"] == 0.0
+    records = [json.loads(line) for line in (tmp_path / "out" / "records.jsonl").read_text().splitlines()]
+    assert all(r["given"][CONFIG.answer.strictness] is (r["outcome"] == "answered") for r in records)
+    assert any(r["given"]["lenient"] for r in records) and not all(r["given"]["strict"] for r in records)
     assert json.loads((tmp_path / "out" / "report.json").read_text())["figures"]["full"]
     assert (tmp_path / "out" / "report.txt").read_text().startswith("small\n")
     assert "<svg" in (tmp_path / "out" / "curve.svg").read_text()
@@ -80,6 +83,17 @@ def test_another_plan_is_not_mixed_into_a_folder(tmp_path: Path) -> None:
     assert (tmp_path / "mine" / "precious.txt").read_text() == "mine"
 
 
+def test_questions_off_topic_are_asked_of_all_texts_and_answered_by_none(tmp_path: Path) -> None:
+    data, other = lines(tmp_path / "small.jsonl", ROWS[:1]), lines(tmp_path / "else.jsonl", ROWS[1:3])
+    away = Plan(tmp_path / "out", ("gold", "full"), off_topic=other)
+    result = evaluate(data, away, CONFIG)
+    assert result.figures["full"]["questions"] == "1 answerable, 0 not, 2 off topic"
+    assert result.figures["gold"]["questions"] == "1 answerable, 0 not"
+    assert set(result.figures["full"]) >= {"off-topic ones answered", "AUROC answerable / off topic"}
+    with pytest.raises(UsageError, match="off topic"):
+        evaluate(data, Plan(tmp_path / "gold", ("gold",), off_topic=other), CONFIG)
+
+
 def test_an_unknown_condition_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="golden"):
         evaluate(lines(tmp_path / "small.jsonl", ROWS[:1]), Plan(tmp_path / "out", ("golden",)), CONFIG)
@@ -95,6 +109,8 @@ def test_an_index_is_asked_about_its_own_documents(tmp_path: Path) -> None:
     yes = [r for r in records if r["answerable"]]
     assert len(yes) >= 3 and all(r["question"].endswith("?") for r in records)
     assert any(not r["answerable"] for r in records)
+    assert result.figures["full"]["retrieval: the right passage is first"]["value"] == 1.0
+    assert "Expect the right passage first in 20 of 20 questions" in (tmp_path / "out" / "report.txt").read_text()
     assert result.figures["full"]["retrieval: recall@1"]["value"] == 1.0
 
 
