@@ -11,21 +11,24 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rag.add import Report
 from rag.chat import history, library, names, serve, settings, show
 from rag.chat.asking import Wish, asking
 from rag.chat.live import Live, finished
 from rag.chat.source import panel
 from rag.chat.talk import Running, Talk
+from rag.chat.watching import Watching
 from rag.conversation import Conversation, Conversations, Feedback, Summary, Turn, read
 from rag.conversation.export import verify
 from rag.errors import UsageError
@@ -623,3 +626,14 @@ def test_the_same_bytes_are_kept_once_whatever_they_are_called_twice(tmp_path: P
     assert first == second
     assert first.read_text("utf-8") == "hello"
     assert first.parent.name == "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"  # sha256 of "hello"
+
+
+def test_hidden_text_that_was_left_out_of_a_watched_file_is_told(tmp_path: Path) -> None:
+    note = ("file:///a/Plan%20%3Cb%3E.docx", "characters of hidden text: 12")
+
+    def watch(folders: list[Path], told: Callable[[Report], None]) -> None:
+        told(Report(added=(note[0],), notes=(note,)))
+
+    watching = Watching(SimpleNamespace(folder=tmp_path, watch=watch))  # type: ignore[arg-type]
+    watching.on(str(tmp_path))
+    assert watching._news[str(tmp_path.resolve())] == "1 added, Plan <b>.docx: characters of hidden text: 12"

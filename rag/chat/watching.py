@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rag.chat.names import file_name
 from rag.chat.show import esc
 from rag.errors import RagError, UsageError
 from rag.files import write_atomically
@@ -90,6 +91,7 @@ class Watching:
         counts = ((report.added, "added"), (report.changed, "changed"), (report.removed, "removed"))
         said = [f"{len(uris)} {word}" for uris, word in counts if uris]
         said += [f"{len(report.refused)} refused"] if report.refused else []
+        said += [f"{file_name(uri)}: {note}" for uri, note in report.notes[:3]]
         self._news[name] = ", ".join(said)
 
     def _keep(self) -> None:
