@@ -509,3 +509,29 @@ def test_a_heading_over_two_lines_is_one() -> None:
     two = set_at(20, "What the buyer has to do) Tj 0 -22 Td (when the goods are late")
     label = "What the buyer has to do when the goods are late"
     assert headings(pdf(two)) == [(label, 1, "What the buyer has to do")]
+
+
+def bare_table(*rows: str, bold: bool = False) -> bytes:
+    """A Word table as other programs write it: nothing says that its first row is a header."""
+    import docx
+
+    document = docx.Document()
+    made = document.add_table(0, len(rows[0].split("|")))
+    made._tbl.tblPr.remove(made._tbl.tblPr.find(f"{{{made._tbl.nsmap['w']}}}tblLook"))
+    for number, cells in enumerate(rows):
+        for cell, words in zip(made.add_row().cells, cells.split("|"), strict=True):
+            cell.paragraphs[0].add_run(words).bold = bold and not number
+    return saved(document)
+
+
+@pytest.mark.parametrize(("rows", "bold", "says"), [
+    (("Item|Note|Price", "Tea|green|3 EUR", "Milk|cold|1.20"), False, "Item: Milk; Note: cold; Price: 1.20"),
+    (("Item|Seller", "Tea|Anna", "Milk|Jón"), True, "Item: Milk; Seller: Jón"),
+    (("Item|Seller", "Tea|Anna", "Milk|Jón"), False, "Milk | Jón"),
+    (("Name|Anna", "Age|5", "Born|1980"), False, "Age | 5"),
+    (("Item|Note|Price", "Tea|green|cheap", "Milk|cold|1.20"), False, "Milk | cold | 1.20"),
+])  # fmt: skip
+def test_a_word_table_whose_header_is_not_flagged_keeps_it_where_it_is_sure(
+    rows: tuple[str, ...], bold: bool, says: str
+) -> None:
+    assert says in loaded("a.docx", bare_table(*rows, bold=bold)).document.text.split("\n")
