@@ -21,6 +21,10 @@ BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
 LOG = VENV / "install.log"
 GIGABYTES = 4  # what .venv, the built LLM runtime and pip's cache take
 TORCH_CPU_INDEX = "https://download.pytorch.org/whl/cpu"
+TOOLS = {  # a Debian package: what needs it, the names under which it may be there already
+    "chromium": ("the browser tests", ("chromium", "chromium-browser", "google-chrome")),
+    "strace": ("the tests that kill a process at each system call", ("strace",)),
+}
 
 
 def main() -> None:
@@ -41,7 +45,7 @@ def main() -> None:
         stamp.write_text(wanted)
         print(f"installed in {time.monotonic() - start:.0f} s", flush=True)
     if extra:
-        browser()
+        tools()
 
 
 def check() -> None:
@@ -102,19 +106,21 @@ def why(log: str) -> str:
     return ""
 
 
-def browser() -> None:
-    """The browser tests need Chromium; as root on Debian it is installed, elsewhere the tests skip and say so."""
-    if any(shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome")):
-        return
-    if os.name == "posix" and hasattr(os, "geteuid") and os.geteuid() == 0 and shutil.which("apt-get"):
-        print("  installing Chromium for the browser tests ...", flush=True)
-        environment = {"DEBIAN_FRONTEND": "noninteractive"}
-        if (
-            run(["apt-get", "update", "-qq"]) == 0
-            and run(["apt-get", "install", "-y", "-qq", "chromium"], **environment) == 0
-        ):
-            return
-    print("  no Chromium: the browser tests will be skipped (apt install chromium)", flush=True)
+def tools() -> None:
+    """What the tests need beside Python; as root on Debian it is installed, elsewhere those tests skip and say so."""
+    missing = [tool for tool in TOOLS if not there(tool)]
+    if missing and os.name == "posix" and os.geteuid() == 0 and shutil.which("apt-get"):
+        print(f"  installing {' and '.join(missing)} for the tests ...", flush=True)
+        run(["apt-get", "update", "-qq"])
+        for tool in missing:
+            run(["apt-get", "install", "-y", "-qq", tool], DEBIAN_FRONTEND="noninteractive")
+    for tool in missing:
+        if not there(tool):
+            print(f"  no {tool}: {TOOLS[tool][0]} will be skipped (apt install {tool})", flush=True)
+
+
+def there(tool: str) -> bool:
+    return any(shutil.which(name) for name in TOOLS[tool][1])
 
 
 def run(command: list[str], **environment: str) -> int:

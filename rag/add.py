@@ -7,12 +7,14 @@ only the passages that changed are embedded again. A file that cannot be read is
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import date
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Protocol
@@ -29,15 +31,22 @@ from rag.split import embedded_text, split
 from rag.tree import Tree
 from rag.types import Document, Passage, Source
 
+BLOCK = 256  # passages embedded before it is told how far a file is
+
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far `add` is: file `done` of `total`, which one is next ('' at the end), and passages stored so far."""
+    """How far `add` is: file `done` of `total`, which one is next ('' at the end), and passages stored so far.
+
+    `bytes` of `all_bytes` of the files are done, the part of a large file that is embedded among them; 0 of 0 where the
+    work is not done file by file."""
 
     done: int
     total: int
     uri: str
     passages: int = 0
+    bytes: int = 0
+    all_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,14 +196,20 @@ class Adder:
         told = {"digest": digest, "stat": stat, "dated": dated, "collection": collection}
         return self._put(document, told, Tally())
 
-    def _put(self, document: Document, told: Mapping[str, Any], tally: Tally) -> int:
+    def _put(
+        self,
+        document: Document,
+        noted: Mapping[str, Any],
+        tally: Tally,
+        told: Callable[[float], None] = lambda part: None,
+    ) -> int:
         with tally.timed("split"):
             passages = split(document, self._embedder.lengths, self._max_tokens)
         some(document, passages)
         with tally.timed("embed"):
-            vectors = self._vectors(passages)
+            vectors = self._vectors(passages, told)
         with tally.timed("store"):
-            self._index.put(document, passages, vectors, **told)
+            self._index.put(document, passages, vectors, **noted)
         return len(passages)
 
     def _all(
@@ -205,10 +220,13 @@ class Adder:
         progress: Callable[[Progress], None] | None,
         crew: Crew | None,
     ) -> None:
-        def tell(done: int) -> None:
+        ends = [0, *itertools.accumulate(map(_size, files))]
+
+        def tell(done: int, part: float = 0.0) -> None:
             if progress is not None:
                 uri = files[done].as_posix() if done < len(files) else ""
-                progress(Progress(done, len(files), uri, tally.passages))
+                bytes_ = ends[done] + int(part * (ends[min(done + 1, len(files))] - ends[done]))
+                progress(Progress(done, len(files), uri, tally.passages, bytes_, ends[-1]))
 
         if crew is not None:
             crew.work(self, files, collection, tally, tell)
@@ -216,13 +234,20 @@ class Adder:
         with Loader() as loader:
             for done, path in enumerate(files):
                 tell(done)
-                self.one(path, loader, collection, tally)
+                self.one(path, loader, collection, tally, partial(tell, done))
         tell(len(files))
 
     # -- the steps of one file, which a crew takes apart -----------------------------------------------------------
 
-    def one(self, path: Path, loader: Loader, collection: str | None, tally: Tally) -> None:
-        """Bring one file into step."""
+    def one(
+        self,
+        path: Path,
+        loader: Loader,
+        collection: str | None,
+        tally: Tally,
+        told: Callable[[float], None] = lambda part: None,
+    ) -> None:
+        """Bring one file into step; `told`: which part of it is embedded, if that takes long."""
         with tally.refusing(path):
             file = self.look(path, collection, tally)
             if file.data is None:
@@ -230,7 +255,7 @@ class Adder:
                 return
             with tally.timed("parse"):
                 loaded = loader.parse(file.data, path)
-            number = self._put(loaded.document, file.told, tally)
+            number = self._put(loaded.document, file.told, tally, told)
             _count(file, loaded.notes, number, tally)
 
     def look(self, path: Path, collection: str | None, tally: Tally) -> Looked:
@@ -274,11 +299,15 @@ class Adder:
             {key: embedded_text(p, self._embedder.lengths, self._max_tokens) for key, p in fresh.items()},
         )
 
-    def _vectors(self, passages: Sequence[Passage]) -> Vectors:
+    def _vectors(self, passages: Sequence[Passage], told: Callable[[float], None]) -> Vectors:
         """One row per passage; what any document of the index says already keeps its vector."""
         keys, known, texts = self.wanting(passages)
-        if texts:
-            known |= dict(zip(texts, self._embedder.passages(list(texts.values())), strict=True))
+        wanted = list(texts.items())
+        for first in range(0, len(wanted), BLOCK):
+            some = wanted[first : first + BLOCK]
+            known |= dict(zip([k for k, _ in some], self._embedder.passages([t for _, t in some]), strict=True))
+            if first + len(some) < len(wanted):
+                told((first + len(some)) / len(wanted))
         return np.stack([known[key] for key in keys])
 
     def _forget(self, places: Sequence[Path], there: Set[str], tally: Tally) -> None:
@@ -307,6 +336,14 @@ def files_of(paths: Iterable[Path], exclude: Sequence[str] = ()) -> Iterator[Pat
     """Every file that is named, so that its refusal can be told, and those of the named folders that can be read."""
     for path in paths:
         yield from Tree(path, SUFFIXES, exclude).files() if path.is_dir() else [path]
+
+
+def _size(path: Path) -> int:
+    """Bytes of a file; 0 if nobody can say."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
 
 
 def _holds_anything(folder: Path) -> bool:

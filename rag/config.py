@@ -64,6 +64,7 @@ class RetrieveConfig:
 
     k: int = _int(8, 1, 1000, "passages handed to the reader")
     depth: int = _int(40, 1, 10_000, "passages asked of each retriever: what dense ranks 15th, lexical may rank 1st")
+    # rag.evals.retrieval, scifact train (809 queries): nDCG@10 0.717, 0.727, 0.726 at 0.4, 0.5, 0.6; ends 0.667, 0.679
     dense_weight: float = _float(0.5, 0.0, 1.0, "share of the dense scores in the fused ones; the rest is lexical")
     rerank: int = _int(0, 0, 200, "passages that the reader puts in order anew when you search; 0: none")
     rerank_weight: float = _float(0.3, 0.0, 10.0, "weight of what the reader says beside the fused score")

@@ -11,13 +11,12 @@ import os
 import re
 import secrets
 import shutil
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-__all__ = ["TMP", "Lock", "is_locked", "kept", "safe_name", "sha256_of", "sync_folder", "write_atomically", "writing"]
+__all__ = ["TMP", "Lock", "kept", "safe_name", "sha256_of", "sync_folder", "write_atomically", "writing"]
 
 _UNSAFE = re.compile(r"[^\w .()+,&-]+")
 TMP = "tmp-"
@@ -106,9 +105,11 @@ class Lock:
     """
 
     def __init__(self, path: Path) -> None:
+        import fcntl  # here, because other systems do not have it and only keepers of an index need it
+
         self._handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
-            _take(self._handle, tries=5)  # somebody who only asks holds it for a moment
+            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             holder = os.pread(self._handle, 20, 0).decode("ascii", "replace").strip()
             os.close(self._handle)
@@ -121,29 +122,3 @@ class Lock:
         if self._handle >= 0:
             os.close(self._handle)
             self._handle = -1
-
-
-def is_locked(path: Path) -> bool:
-    """True if a living process holds the lock at `path`."""
-    if not path.exists():
-        return False
-    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        _take(handle)
-    except OSError:
-        return True
-    finally:
-        os.close(handle)
-    return False
-
-
-def _take(handle: int, tries: int = 1) -> None:
-    import fcntl  # here, because other systems do not have it and only keepers of an index need it
-
-    while True:
-        try:
-            return fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if (tries := tries - 1) < 1:
-                raise
-            time.sleep(0.02)

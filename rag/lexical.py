@@ -13,7 +13,7 @@ import re
 import sqlite3
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
-from itertools import pairwise, zip_longest
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -96,19 +96,26 @@ def holds(con: sqlite3.Connection, rows: Iterable[Iterable[tuple[int, str, str]]
         for batch in rows:
             add(con, batch, "temp.fresh")
         return all(
-            a == b
+            _equal(con.execute(f"SELECT * FROM {seen}"), con.execute(f"SELECT * FROM {wanted}"))
             for seen, wanted in (
                 ("temp.seen", "temp.wanted"),
                 ("main.words_docsize ORDER BY id", "temp.fresh_docsize ORDER BY id"),
                 ("main.words_data WHERE id = 1", "temp.fresh_data WHERE id = 1"),  # the lengths behind BM25's average
             )
-            for a, b in zip_longest(con.execute(f"SELECT * FROM {seen}"), con.execute(f"SELECT * FROM {wanted}"))
         )
     except sqlite3.DatabaseError:
         return False
     finally:
         for name in ("seen", "wanted", "fresh"):
             con.execute(f"DROP TABLE IF EXISTS temp.{name}")
+
+
+def _equal(a: sqlite3.Cursor, b: sqlite3.Cursor) -> bool:
+    """True if both give the same rows, of which some thousand are in memory at a time."""
+    while rows := a.fetchmany(10_000):
+        if rows != b.fetchmany(10_000):
+            return False
+    return b.fetchone() is None
 
 
 def query_terms(query: str) -> list[str]:

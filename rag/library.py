@@ -16,11 +16,11 @@ from urllib.parse import unquote
 from rag.config import Config
 from rag.errors import IndexBusy, IndexDamaged, UsageError
 from rag.filters import Filter
-from rag.types import Citation, Document, Source
+from rag.types import Citation, Document, Passage, Source
 
 if TYPE_CHECKING:
     from rag.add import Adder, Progress, Report
-    from rag.embed import Embedder
+    from rag.embed import Embedder, Vectors
     from rag.index import CheckReport, CollectionRow, Index, SourceRow
     from rag.models import Models
     from rag.standing import Stands
@@ -165,16 +165,21 @@ class Library:
         return self._index.document(source_id)
 
     def check(self) -> CheckReport:
-        """Prove every passage against its document and every vector against its row; rebuild what can be rebuilt. An
-        index too damaged to open is mended: what does not hold is taken out and named, for you to add again."""
+        """Prove every passage against its document and every vector against its row; rebuild what can be rebuilt, from
+        the documents' own texts. An index too damaged to open is mended: a document whose text does not hold is taken
+        out and named, for you to add again."""
+        from rag.add import made
         from rag.index import Index
 
+        def make(document: Document) -> tuple[Sequence[Passage], Vectors]:
+            return made(document, self._embedder, self.config.split.max_tokens)
+
         try:
-            return self._index.check()
+            return self._index.check(make)
         except IndexDamaged:
             if self._write is False:
                 raise
-            return Index.mend(self.folder, **self._maker())
+            return Index.mend(self.folder, **self._maker(), make=make)
 
     def reindex(self, progress: Callable[[Progress], None] | None = None) -> int:
         """Make the index anew with the embedder and the passage rules of the settings, from its own texts: no file is

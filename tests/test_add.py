@@ -117,6 +117,22 @@ def test_progress_counts_every_file(index: Index, embedder: Counting, folder: Pa
     assert [(p.done, p.total) for p in told] == [(0, 2), (1, 2), (2, 2)]
 
 
+def test_progress_goes_by_bytes_and_moves_within_a_large_file(
+    index: Index, embedder: Counting, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rag.add.BLOCK", 1)
+    told: list[Progress] = []
+    Adder(index, embedder, 64).add([folder], told.append)
+    small, large = ((folder / name).stat().st_size for name in ("a.txt", "b.txt"))
+    bytes_ = [p.bytes for p in told]
+    assert bytes_ == sorted(bytes_)
+    assert {p.all_bytes for p in told} == {small + large}
+    assert (bytes_[0], bytes_[-1]) == (0, small + large)
+    within = [p for p in told if small < p.bytes < small + large]
+    assert len(within) >= 2
+    assert {(p.done, Path(p.uri).name) for p in within} == {(1, "b.txt")}
+
+
 def test_a_moved_file_and_a_copy_keep_their_vectors(index: Index, embedder: Counting, folder: Path) -> None:
     adder = Adder(index, embedder, 64)
     adder.add([folder])

@@ -11,16 +11,18 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rag.add import Report
 from rag.chat import history, library, names, serve, settings, shelving, show
 from rag.chat.asking import Wish, asking
 from rag.chat.live import Live, finished
@@ -28,6 +30,7 @@ from rag.chat.routes import _opened
 from rag.chat.source import panel
 from rag.chat.talk import Running, Talk
 from rag.chat.texts import say
+from rag.chat.watching import Watching
 from rag.conversation import Conversation, Conversations, Feedback, Summary, Turn, read
 from rag.conversation.export import verify
 from rag.errors import UsageError
@@ -679,3 +682,14 @@ def test_a_file_over_the_limit_is_refused_whatever_its_length_says(web: Any, mon
     assert reply.status_code == 413 and "larger than 1 MB" in reply.json()["why"]
     assert web.post("/page/add", json={"keys": ["nothing", "of this"]}).text == '{"said": "Nothing added"}\n'
     assert web.post("/page/add", json={"keys": ["x"] * 501}).status_code == 422
+
+
+def test_hidden_text_that_was_left_out_of_a_watched_file_is_told(tmp_path: Path) -> None:
+    note = ("file:///a/Plan%20%3Cb%3E.docx", "characters of hidden text: 12")
+
+    def watch(folders: list[Path], told: Callable[[Report], None]) -> None:
+        told(Report(added=(note[0],), notes=(note,)))
+
+    watching = Watching(SimpleNamespace(folder=tmp_path, watch=watch))  # type: ignore[arg-type]
+    watching.on(str(tmp_path))
+    assert watching._news[str(tmp_path.resolve())] == "1 added, Plan <b>.docx: characters of hidden text: 12"

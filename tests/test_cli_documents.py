@@ -11,6 +11,9 @@ from pathlib import Path
 import pytest
 from test_cli import ROOT, rag
 
+from rag.add import Progress
+from rag.cli.shared import rate_of
+
 PLAN = "# Plans\n\nThe office moves to Leeds in May.\n"
 
 
@@ -100,3 +103,10 @@ def test_other_passage_rules_are_refused_with_the_command_that_cures_it(tmp_path
     assert "nothing to do" in rag("reindex", "--index", index, *rules).stdout
     assert "tree" in rag("search", "trees", "--index", index, *rules).stdout
     assert rag("check", "--index", index, *rules).returncode == 0
+
+
+def test_the_rate_is_in_megabytes_where_they_are_known_and_in_documents_else() -> None:
+    assert rate_of(Progress(1, 2, "b", bytes=3_000_000, all_bytes=6_000_000), 2.0) == "1.50 MB/s"
+    assert rate_of(Progress(0, 1, "b", bytes=500_000, all_bytes=6_000_000), 2.0) == "0.25 MB/s"
+    assert rate_of(Progress(30, 60, ""), 4.0) == "7.5 a second"
+    assert rate_of(Progress(0, 60, ""), 4.0) == rate_of(Progress(1, 2, "b"), 0.0) == ""

@@ -7,8 +7,6 @@ import os
 import stat
 import subprocess
 import sys
-import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -76,18 +74,11 @@ def test_bytes_are_on_the_disk_before_the_name_and_the_name_before_the_return(
 
 def test_a_lock_is_held_by_one_and_names_its_holder(tmp_path: Path) -> None:
     lock = files.Lock(tmp_path / "LOCK")
-    assert files.is_locked(tmp_path / "LOCK")
     with pytest.raises(BlockingIOError, match=f"held by process {os.getpid()}"):
         files.Lock(tmp_path / "LOCK")
     lock.release()
     lock.release()
-    assert not files.is_locked(tmp_path / "LOCK")
     files.Lock(tmp_path / "LOCK").release()
-
-
-def test_a_file_that_is_not_there_is_not_locked_and_asking_does_not_make_it(tmp_path: Path) -> None:
-    assert not files.is_locked(tmp_path / "LOCK")
-    assert names(tmp_path) == []
 
 
 def test_a_killed_process_leaves_the_lock_to_the_next(tmp_path: Path) -> None:
@@ -99,20 +90,3 @@ def test_a_killed_process_leaves_the_lock_to_the_next(tmp_path: Path) -> None:
     holder.kill()
     holder.communicate()
     files.Lock(tmp_path / "LOCK").release()
-
-
-def test_asking_whether_it_is_locked_never_keeps_a_writer_out(tmp_path: Path) -> None:
-    files.Lock(tmp_path / "LOCK").release()
-    stop = threading.Event()
-
-    def ask() -> None:
-        while not stop.is_set():
-            files.is_locked(tmp_path / "LOCK")
-            time.sleep(0.0001)
-
-    asking = threading.Thread(target=ask)
-    asking.start()
-    for _ in range(300):
-        files.Lock(tmp_path / "LOCK").release()
-    stop.set()
-    asking.join()

@@ -554,6 +554,47 @@ def test_mend_takes_out_what_does_not_hold_and_adding_again_completes_it(closed:
         assert index.check().ok
 
 
+HELD = ["a span", "a span out of the text", "a key", "an owner", "a vector", "a missing passage", "a missing vector"]
+
+
+def again(document: Document) -> tuple[list[Passage], Any]:
+    """The passages and vectors of a document, from its text."""
+    (found,) = [one for one in several(20) if one[0] == document]
+    return found[1], found[2]
+
+
+@pytest.mark.parametrize("what", HELD)
+@pytest.mark.parametrize("when", ["open", "closed"])
+def test_passages_and_vectors_are_made_again_where_the_text_holds(closed: Path, what: str, when: str) -> None:
+    if when == "closed":
+        tamper(closed, DAMAGE[what])
+        report = Index.mend(closed, **MAKER, make=again)
+    with Index.open(closed, **MAKER) as index:
+        if when == "open":
+            tamper(closed, DAMAGE[what])
+            assert not index.check().ok
+            report = index.check(again)
+        assert report.ok
+        assert any(line.startswith("made again from its text") for line in report.repaired)
+        assert not any("taken out" in line for line in report.repaired)
+        assert {row.source for row in index.sources()} == {one[0].source for one in several(20)}
+        for one in several(20):
+            assert index.passages(index.dense(one[2], 1)[0][:, 0].tolist()) == one[1]
+        assert len(index.lexical("paper7", 99)) == 4
+        assert index.check().repaired == ()
+
+
+def test_check_of_an_open_index_takes_no_document_out(closed: Path) -> None:
+    with Index.open(closed, **MAKER) as index:
+        tamper(closed, DAMAGE["a text"], DAMAGE["a vector"].replace("id = 9", "id = 1"))
+        report = index.check(again)
+        assert not report.ok
+        assert any(line.startswith("made again from its text") for line in report.repaired)
+        with pytest.raises(IndexDamaged):
+            index.document(several(20)[7][0].source.id)
+        assert len(index.sources()) == 20
+
+
 def test_mend_of_a_whole_index_takes_nothing_out_and_makes_none_where_there_is_none(closed: Path) -> None:
     assert Index.mend(closed, **MAKER).repaired == ()
     with Index.open(closed, **MAKER, write=False) as index:
@@ -676,4 +717,4 @@ def test_unfinished_files_are_swept_away_by_the_next_writer(closed: Path) -> Non
     (closed / "tmp-1234").write_bytes(b"half")
     (closed / "vectors-1-3.faiss").write_bytes(b"old")
     Index.open(closed, **MAKER).close()
-    assert {p.name for p in closed.iterdir()} == {"FORMAT", "LOCK", "SEAL", "store.db", "vectors-1-20.faiss"}
+    assert {p.name for p in closed.iterdir()} == {"FORMAT", "LOCK", "PAGES", "SEAL", "store.db", "vectors-1-20.faiss"}

@@ -13,7 +13,7 @@ from test_index import DIM, MAKER, made, several, spoil, tamper
 from rag import lexical
 from rag.errors import IndexDamaged
 from rag.filters import Filter
-from rag.index import Index, rows, snapshot, store
+from rag.index import Index, rows, snapshot
 from rag.index.chosen import REMEMBERED, all_ids, ids_of
 from rag.vectors import cells
 from rag.vectors.cells import CellIndex
@@ -211,31 +211,3 @@ def test_a_word_that_is_rare_in_the_whole_is_not_counted_under_a_filter(
         assert counted == [('"passage"', True), ('"passage"', False), ('"paper7"', True)]
         index.lexical("passage paper7", 9, where)
         assert counted[3:] == [('"passage"', False)], "what was counted in the whole is remembered"
-
-
-def test_a_large_index_opens_after_a_crash_without_being_read_whole_and_damage_is_seen_where_it_is_read(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    filled(folder, 20)
-    tamper(
-        folder, "UPDATE documents SET text = replace(CAST(text AS TEXT), 'paper7', 'paper8') WHERE id = 8", seal=True
-    )
-    for name in ("PROVEN_BYTES", "CHECKED_BYTES"):
-        monkeypatch.setattr(store, name, 0)
-    looked: list[str] = []
-    real = sqlite3.connect
-
-    def watched(*args: Any, **kwargs: Any) -> Any:
-        con = real(*args, **kwargs)
-        con.set_trace_callback(looked.append)
-        return con
-
-    monkeypatch.setattr(store.sqlite3, "connect", watched)
-    for write in (False, True):
-        looked.clear()
-        with Index.open(folder, **MAKER, write=write) as index:
-            assert not [sql for sql in looked if "check" in sql and "wal_checkpoint" not in sql]
-            with pytest.raises(IndexDamaged):
-                index.document(several(20)[7][0].source.id)
-            assert not index.check().ok
-        (folder / "SEAL").unlink(missing_ok=True)

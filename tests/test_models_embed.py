@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +20,12 @@ from rag.embed.sentence import SentenceEmbedder
 from rag.errors import ModelError
 from rag.models import Models
 
+ASKED = """
+import sys, rag
+with rag.open(documents="seeds", llm_model="none") as assistant:
+    answer = assistant.ask("How many cherry trees will Japan give?")
+    print(answer.outcome.name, sorted({"torch", "transformers", "sentence_transformers"} & set(sys.modules)))
+"""
 TEXTS = ["Trees", "How many cherry trees will Japan give?", "word " * 90, "Zürich 彼は行った 😀"]
 
 
@@ -109,3 +117,10 @@ def test_an_export_that_does_not_fit_the_memory_says_both_numbers(
     monkeypatch.setattr(keeper, "free_memory", lambda: 100_000_000)
     with pytest.raises(ModelError, match=r"needs 0\.4 GB of memory, and 0\.1 GB are free"):
         embedder("all-minilm-l6-v2", tmp_path)
+
+
+def test_a_question_is_answered_end_to_end_without_torch() -> None:
+    """Documents read, split, embedded and stored; the question found, read and answered: torch is never imported."""
+    root = Path(__file__).resolve().parent.parent
+    done = subprocess.run([sys.executable, "-c", ASKED], cwd=root, capture_output=True, text=True, timeout=300)
+    assert done.stdout == "ANSWERED []\n", done.stderr

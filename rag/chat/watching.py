@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rag.chat.names import file_name
 from rag.chat.show import esc
 from rag.chat.texts import say
 from rag.errors import RagError, UsageError
@@ -80,7 +81,9 @@ class Watching:
 
     def _told(self, name: str, report: Report) -> None:
         counts = {state: len(getattr(report, state)) for state in ("added", "changed", "removed", "refused")}
-        self._news[name] = ", ".join(say(f"watching.{state}", n=n) for state, n in counts.items() if n)
+        said = [say(f"watching.{state}", n=n) for state, n in counts.items() if n]
+        said += [f"{file_name(uri)}: {note}" for uri, note in report.notes[:3]]
+        self._news[name] = ", ".join(said)
 
     def _keep(self) -> None:
         with suppress(OSError):  # it is watched all the same; only not the next time

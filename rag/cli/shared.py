@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -70,24 +71,35 @@ def opened(
 
 @contextmanager
 def bar(label: str, quiet: bool) -> Iterator[Callable[[Progress], None] | None]:
-    """A progress bar with rate and time left, on a terminal only."""
+    """A progress bar with rate and time left, by bytes where they are known, on a terminal only."""
     if quiet or not sys.stderr.isatty():
         yield None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
 
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[uri]}"),
-    )
-    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(label, total=None, uri="")
-        yield lambda p: bar.update(task, total=p.total, completed=p.done, uri=Path(p.uri).name[:40])
+    texts = [TextColumn(f"{{task.fields[{name}]}}", justify="right") for name in ("files", "rate")]
+    columns = (TextColumn("{task.description}"), BarColumn(), *texts, TimeRemainingColumn())
+    start = time.monotonic()
+    with Bar(*columns, TextColumn("{task.fields[uri]}"), console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(label, total=None, files="", rate="", uri="")
+
+        def show(p: Progress) -> None:
+            done, total = (p.bytes, p.all_bytes) if p.all_bytes else (p.done, p.total)
+            files, rate = f"{p.done}/{p.total}", rate_of(p, time.monotonic() - start)
+            bar.update(task, total=total, completed=done, files=files, rate=rate, uri=Path(p.uri).name[:40])
+
+        yield show
+
+
+def rate_of(progress: Progress, seconds: float) -> str:
+    """How much was done a second, on average: megabytes where they are known, else documents; '' before the start."""
+    if seconds <= 0 or not (progress.bytes or progress.done):
+        return ""
+    if progress.all_bytes:
+        return f"{progress.bytes / seconds / 1e6:.2f} MB/s"
+    return f"{progress.done / seconds:.1f} a second"
 
 
 def print_json(value: Any) -> None:

@@ -20,7 +20,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import rag
 from rag.evals import pace
@@ -28,6 +28,10 @@ from rag.evals.scoring import percentile
 from rag.evals.seeds import ROOT, questions
 from rag.types import Quoted
 
+if TYPE_CHECKING:
+    from rag.embed import Embedder
+
+_EMBEDDED = 320
 _QUESTION = "How many cherry trees will Japan give?"
 _FIRST_QUOTE = """
 import sys, rag
@@ -181,7 +185,7 @@ def _embedding() -> dict[str, float]:
     folder = models.verified(entry)
     fast = OnnxEmbedder(entry.name, models.exported(entry), folder, entry.fingerprint)
     reference = SentenceEmbedder(entry.name, folder, entry.fingerprint)
-    texts = _passages() * 8
+    texts = _texts(fast)
     pairs = [(_timed(lambda: fast.passages(texts)), _timed(lambda: reference.passages(texts))) for _ in range(5)]
     return {
         "rag": len(texts) / median(a for a, _ in pairs),
@@ -224,9 +228,18 @@ def _first_token() -> dict[str, float]:
     return {"rag, p50 s": median(ours), "llama.cpp, p50 s": median(theirs), "ratio": ratio}
 
 
-def _passages() -> list[str]:
-    with rag.open(documents=ROOT / "seeds", llm_model="none") as assistant:
-        return [hit.passage.text for hit in assistant.search("Japan", k=1000)]
+def _texts(embedder: Embedder) -> list[str]:
+    """Passages of real prose, no two alike, on every machine: what Python's own `help()` has to say of its topics."""
+    from pydoc_data.topics import topics
+
+    from rag.config import Config
+    from rag.split import split
+    from rag.types import Document, Source
+
+    most = Config().split.max_tokens
+    documents = (Document(Source.at(f"help:{name}", name), text) for name, text in sorted(topics.items()))
+    passages = [p.text for document in documents for p in split(document, embedder.lengths, most)]
+    return list(dict.fromkeys(passages))[::2][:_EMBEDDED]
 
 
 if __name__ == "__main__":

@@ -2,8 +2,8 @@
 
 SQLite is the only truth; the inverted index and the FAISS snapshot are derived from it and made again when they do not
 hold. One document is one transaction, acknowledged when it is on the disk. The floors inside: `rows` (how things lie in
-the database), `store` (one folder, one writer, many readers), `work` (what a change does), `chosen` (filters),
-`snapshot`, `check`, `migrate`, `generation`, `opening`; then `Index`, the door.
+the database), `log` and `pages` (a hash for each page), `store` (one folder, one writer, many readers), `work` (what a
+change does), `chosen` (filters), `snapshot`, `check`, `migrate`, `generation`, `opening`; then `Index`, the door.
 
 A search while another thread adds is safe and sees one moment: before the document or after it, never half of it.
 """
@@ -29,9 +29,9 @@ from rag.errors import IndexDamaged, IndexError_
 from rag.files import Lock
 from rag.filters import Filter
 from rag.index import check, opening, rows, snapshot, work
-from rag.index.check import CheckReport
+from rag.index.check import CheckReport, Make
 from rag.index.chosen import ids_of
-from rag.index.opening import Make, Maker
+from rag.index.opening import Maker
 from rag.index.rows import DEFAULT, SourceRow, text_key
 from rag.index.store import Store
 from rag.index.work import Change
@@ -60,7 +60,7 @@ class Index:
     def __init__(self, store: Store, lock: Lock | None) -> None:
         self._store = store
         self._lock = lock
-        with store.reading() as con:
+        with store.moment() as con:  # it need not be proven yet
             meta = rows.meta(con)
         self.folder = store.folder
         self.embedder, self.dim, self.rules = meta.embedder, meta.dim, meta.rules
@@ -79,12 +79,14 @@ class Index:
         return Index(*opening.opened(Path(folder), Maker(embedder, dim, rules), write))
 
     @staticmethod
-    def mend(folder: Path, *, embedder: str, dim: int, rules: str = "") -> CheckReport:
-        """Make an index usable that `open` calls damaged: what does not hold is taken out and named in `repaired`.
+    def mend(folder: Path, *, embedder: str, dim: int, rules: str = "", make: Make | None = None) -> CheckReport:
+        """Make an index usable that `open` calls damaged, and name in `repaired` what was done.
 
-        Adding those documents again completes it. Raises what `open` raises; IndexDamaged if the database is beyond it.
+        Where the text of a document holds, `make` gives its passages and vectors anew. What else does not hold is taken
+        out: adding those documents again completes it. Raises what `open` raises; IndexDamaged if the database is
+        beyond it.
         """
-        return opening.mend(Path(folder), Maker(embedder, dim, rules))
+        return opening.mend(Path(folder), Maker(embedder, dim, rules), make)
 
     @staticmethod
     def remake(
@@ -313,9 +315,12 @@ class Index:
                 with self._store.turns.changing():
                     self._held = held
 
-    def check(self) -> CheckReport:
-        """Prove every passage, vector and document; make again what is derived where it does not hold."""
+    def check(self, make: Make | None = None) -> CheckReport:
+        """Prove every passage, vector and document; make again what is derived where it does not hold, and with `make`
+        the passages and vectors of documents whose text holds. Nothing is taken out."""
         report = check.check(self._store)
+        if make is not None and not report.ok and self.writable:
+            report = check.mend(self._store, make, taking_out=False)
         if report.repaired:
             with self._store.turns.changing():
                 self._held = None

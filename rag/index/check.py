@@ -1,22 +1,27 @@
 """Everything against what proves it: passages against documents, vectors against hashes, what is derived against rows.
 
-Documents, passages and vectors cannot be made again here, so damage to them is told; the inverted index and the
-snapshot can, so they are.
+What is derived (the inverted index, the snapshot) is made again at once. Passages and vectors are made again by `mend`,
+which is told how, where the text of their document holds; a document that does not hold itself can only be taken out.
 """
 
 from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from rag import lexical
-from rag.errors import IndexDamaged
+from rag.errors import IndexDamaged, IndexError_
 from rag.index import rows, snapshot
 from rag.index.store import Store
+from rag.types import Document, Passage
+from rag.vectors import Vectors
+
+Make = Callable[[Document], tuple[Sequence[Passage], Vectors]]
+"""How a document is split, and its passages embedded: float32 (passages, dim), rows of length 1."""
 
 WORDS, SNAPSHOT = "the inverted index", "the snapshot"
 
@@ -42,51 +47,93 @@ class _Findings:
     documents: int = 0
     passages: int = 0
     content: int = 0
-    hurt: list[int] = field(default_factory=list)
+    hurt: dict[int, str] = field(default_factory=dict)  # documents, with what is wrong
+    texts: set[int] = field(default_factory=set)  # those of them whose own row holds
     problems: list[str] = field(default_factory=list)
     repairs: list[str] = field(default_factory=list)
+
+    def hurts(self, number: int, error: Exception, uri: str = "") -> None:
+        """Note what is wrong with a document."""
+        what = error.message if isinstance(error, IndexDamaged) else str(error)
+        self.hurt[number] = what if uri in what else f"{uri}: {what}"
+        self.problems.append(self.hurt[number])
 
 
 def check(store: Store) -> CheckReport:
     """Prove everything; where the index is open for writing, make again what can be made. Raises IndexError_."""
     start = time.perf_counter()
-    with store.still():
+    with store.still(), store.examining():
         with store.reading() as con:
             found = _examine(con, store)
-        repaired = tuple(_repair(store, what) for what in found.repairs if store.write)
-    left = () if store.write else tuple(f"{what} does not hold" for what in found.repairs)
-    problems = (*found.problems, *left)
+        if store.write:
+            repaired = tuple(_repair(store, what) for what in found.repairs)
+            problems = tuple(found.problems)
+        else:
+            repaired = ()
+            left = [*(f"{what} does not hold" for what in found.repairs), *([store.damage] if store.damage else [])]
+            problems = (*found.problems, *left)
+        if store.write and not problems:
+            repaired += _resealed(store)
     return CheckReport(found.documents, found.passages, problems, repaired, time.perf_counter() - start)
 
 
-def mend(store: Store) -> CheckReport:
-    """Take out what does not hold, then `check`; what went is named in `repaired`. Raises IndexDamaged, IndexError_."""
+def _resealed(store: Store) -> tuple[str, ...]:
+    """Every row holds, so the pages are right as they are. Raises IndexError_."""
+    before = store.damage
+    try:
+        store.seal_again()
+    except OSError as error:
+        raise IndexError_(f"no page hashes could be written: {error}", hint="free some space") from error
+    return (f"all that it means holds, so its hash was made again: {before}",) if before else ()
+
+
+def mend(store: Store, make: Make | None, taking_out: bool = True) -> CheckReport:
+    """Make again what does not hold, take out what cannot be made again, then `check`; both are named in `repaired`.
+
+    `make`: as in `opening`; None takes out all of it. Without `taking_out`, what would have to go stays as it is, and
+    is a problem. Raises IndexDamaged, IndexError_.
+    """
     start = time.perf_counter()
-    with store.still():
+    with store.still(), store.examining():
         with store.reading() as con:
             found = _examine(con, store)
-        if found.problems:
-            store.change(lambda con: _take_out(con, found.hurt), lambda _: None)
+        again = {} if make is None else {n: what for n, what in found.hurt.items() if n in found.texts}
+        gone = {n: what for n, what in found.hurt.items() if n not in again}
+        if found.problems and (taking_out or again):
+            hurt = [*again, *gone] if taking_out else list(again)
+            store.change(lambda con: _mended(con, hurt, list(again), make), lambda _: None)
         report = check(store)
-    taken = tuple(f"taken out, to be added again: {what}" for what in found.problems)
-    return replace(report, repaired=(*taken, *report.repaired), seconds=time.perf_counter() - start)
+    done = [f"made again from its text: {what}" for what in again.values()]
+    if taking_out:
+        left = [what for what in found.problems if what not in again.values()]
+        done += [f"taken out, to be added again: {what}" for what in left]
+    return replace(report, repaired=(*done, *report.repaired), seconds=time.perf_counter() - start)
 
 
-def _take_out(con: sqlite3.Connection, hurt: list[int]) -> None:
-    """Delete these documents and whatever belongs to none, and count anew what is left."""
+def _mended(con: sqlite3.Connection, hurt: list[int], again: list[int], make: Make | None) -> None:
+    """Delete the documents that are hurt and whatever belongs to none; put those back that can be made `again`; count
+    anew."""
+    whole = [(stored.document, _noted(con, stored)) for stored in (rows.load(con, n) for n in again)]
     con.executemany("DELETE FROM documents WHERE id = ?", ((number,) for number in hurt))
     con.execute("""DELETE FROM passages WHERE NOT EXISTS (SELECT 1 FROM documents d WHERE d.id = passages.document
                    AND passages.id >= d.first AND passages.id < d.first + d.passages)""")
     con.execute("DELETE FROM vectors WHERE id NOT IN (SELECT id FROM passages)")
     con.execute("DELETE FROM snapshot")
+    lexical.clear(con)  # or it would not take in what it does not hold together for
+    now = rows.meta(con)
+    top = now.top
+    for document, noted in whole:
+        assert make is not None
+        passages, vectors = make(document)
+        rows.insert(con, document, passages, vectors, top + 1, replace(noted, passages=len(passages)))
+        top += len(passages)
     rows.relist(con)
     total = 0
     for number, own in con.execute("SELECT id, hash FROM documents").fetchall():
         total += rows.share(own, (h for (h,) in con.execute("SELECT hash FROM passages WHERE document = ?", (number,))))
-    now = rows.meta(con)
     count = con.execute("SELECT count(*) FROM passages").fetchone()[0]
-    sql = "UPDATE meta SET seq = ?, floor = ?, passages = ?, content = ?"
-    con.execute(sql, (now.seq + 1, now.seq + 1, count, rows.summed(bytes(32), total)))
+    sql = "UPDATE meta SET seq = ?, floor = ?, top = ?, passages = ?, content = ?"
+    con.execute(sql, (now.seq + 1, now.seq + 1, top, count, rows.summed(bytes(32), total)))
 
 
 def _examine(con: sqlite3.Connection, store: Store) -> _Findings:
@@ -98,7 +145,8 @@ def _examine(con: sqlite3.Connection, store: Store) -> _Findings:
         _document(con, number, found)
     now = rows.meta(con)
     strays = con.execute("SELECT (SELECT count(*) FROM passages), (SELECT count(*) FROM vectors)").fetchone()
-    if strays != (now.passages, now.passages) or rows.summed(bytes(32), found.content) != now.content:
+    whole = strays == (now.passages, now.passages) and rows.summed(bytes(32), found.content) == now.content
+    if not whole and not found.hurt:  # it follows from what is hurt
         found.problems.append(f"{now.passages} passages were stored, {strays[0]} and {strays[1]} vectors are there")
     if not found.problems:
         if now.words != lexical.VERSION or not lexical.holds(con, _words(con)):
@@ -113,25 +161,32 @@ def _document(con: sqlite3.Connection, number: int, found: _Findings) -> None:
     found.documents += 1
     try:
         stored = rows.load(con, number)
-        rows.source_rows(con, stored.document.source.id)
+        _noted(con, stored)
+    except (IndexDamaged, ValueError) as error:
+        found.hurts(number, error)
+        return
+    try:
         for id in stored.ids:
             rows.cut(con, stored, id)
             found.passages += 1
-    except (IndexDamaged, ValueError) as error:
-        found.problems.append(error.message if isinstance(error, IndexDamaged) else str(error))
-        found.hurt.append(number)
-        return
-    dim = rows.meta(con).dim
-    try:
+        dim = rows.meta(con).dim
         for _ in rows.vectors(con, dim, after=stored.ids.start - 1, until=stored.ids.stop - 1):
             pass
-    except IndexDamaged as error:
-        found.problems.append(f"{stored.document.source.uri}: {error.message}")
-        found.hurt.append(number)
+    except (IndexDamaged, ValueError) as error:
+        found.hurts(number, error, stored.document.source.uri)
+        found.texts.add(number)
         return
     own = con.execute("SELECT hash FROM documents WHERE id = ?", (number,)).fetchone()[0]
     hashes = con.execute("SELECT hash FROM passages WHERE document = ?", (number,))
     found.content += rows.share(own, (h for (h,) in hashes))
+
+
+def _noted(con: sqlite3.Connection, stored: rows.Stored) -> rows.SourceRow:
+    """What is noted of a document beside its text, proven. Raises IndexDamaged."""
+    found = rows.source_rows(con, stored.document.source.id)
+    if not found:
+        raise rows.damaged(f"{stored.document.source.uri!r} is not found by its name")
+    return found[0]
 
 
 def _words(con: sqlite3.Connection) -> Iterator[list[tuple[int, str, str]]]:

@@ -1,13 +1,13 @@
 """From a folder to an index that may be asked: who may, who made it, and whether it still holds.
 
-In this order: is there one (FORMAT), may I write (LOCK), is it mine (embedder and rules), is it whole (SEAL, and where
-the seal says nothing, every row).
+In this order: is there one (FORMAT), may I write (LOCK), is it mine (embedder and rules), is it all there (SEAL), is it
+what was written (PAGES, and where they say nothing or no, every row).
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -16,10 +16,9 @@ from rag import lexical
 from rag.errors import IndexError_, IndexMismatch
 from rag.files import Lock
 from rag.index import check, generation, migrate, rows, snapshot, store
-from rag.index.check import CheckReport
+from rag.index.check import CheckReport, Make
+from rag.index.pages import PAGES
 from rag.index.store import Store
-from rag.types import Document, Passage
-from rag.vectors import Vectors
 from rag.vectors.rows import unit
 
 
@@ -29,10 +28,6 @@ class Maker(NamedTuple):
     embedder: str
     dim: int
     rules: str
-
-
-Make = Callable[[Document], tuple[Sequence[Passage], Vectors]]
-"""How a document is split, and its passages embedded: float32 (passages, dim), rows of length 1."""
 
 
 def opened(folder: Path, maker: Maker, write: bool) -> tuple[Store, Lock | None]:
@@ -61,9 +56,7 @@ def remade(folder: Path, maker: Maker, make: Make, progress: Callable[[int, int]
             with found.reading() as con:
                 now = rows.meta(con)
                 _not_newer(folder, now)
-                store.proven(
-                    folder, con, write=True
-                )  # nothing acknowledged is lost; each text is proven when it is read
+                store.acknowledged(folder, con)  # each text is proven when it is read
             if (now.embedder, now.dim, now.rules) == maker:
                 return 0
             _brought_up(found)
@@ -89,8 +82,8 @@ def _remake(found: Store, number: int, dim: int, make: Make) -> None:
     found.change(lambda con: generation.add(con, number, document, passages, vectors), lambda _: None)
 
 
-def mend(folder: Path, maker: Maker) -> CheckReport:
-    """Take out what does not hold, make again what is derived, seal it. Raises as `opened` does."""
+def mend(folder: Path, maker: Maker, make: Make | None) -> CheckReport:
+    """Make again what can be made again, take out what else does not hold, seal it. Raises as `opened` does."""
     if store.state(folder) == "none":
         raise store.missing(folder)
     lock = store.take(folder)
@@ -100,8 +93,7 @@ def mend(folder: Path, maker: Maker) -> CheckReport:
             with found.reading() as con:
                 _same_maker(folder, rows.meta(con), maker, write=True)
             _brought_up(found)
-            report = check.mend(found)
-            found.seal_again()
+            report = check.mend(found, make)
         finally:
             found.close()
     finally:
@@ -132,18 +124,16 @@ def _checked(folder: Path, maker: Maker, lock: Lock | None) -> Store:
     found = Store(folder, write=lock is not None)
     try:
         with found.reading() as con:
-            _same_maker(folder, rows.meta(con), maker, found.write)
-            proven = store.proven(folder, con, found.write)
+            meta, keep = rows.meta(con), snapshot.name_of(con)
+            _same_maker(folder, meta, maker, found.write)
+            store.acknowledged(folder, con)
         if found.write:
-            _brought_up(found)
-        if not proven:
-            _prove(found)
-        if lock is not None:
-            with found.reading() as con:
-                keep, words = snapshot.name_of(con), rows.meta(con).words
             store.clean(folder, keep)
-            if words != lexical.VERSION:
+            _brought_up(found)
+            if meta.words != lexical.VERSION:
                 found.change(rows.relist, lambda _: None)
+        if not found.proven():
+            _prove(found)
         return found
     except BaseException:
         found.close()
@@ -177,12 +167,17 @@ def _same_maker(folder: Path, meta: rows.Meta, maker: Maker, write: bool) -> Non
 
 
 def _prove(found: Store) -> None:
-    """A seal that does not fit: prove every row, make the rest again, seal anew. Raises IndexDamaged."""
+    """Nothing proves the database as it lies there: prove every row, make the rest again. Raises IndexDamaged, and
+    IndexMismatch where it can only be read and has no page hashes."""
+    if not found.write and not found.hashed:
+        raise IndexMismatch(
+            f"{found.folder} has no page hashes: an older version made it, or the file {PAGES} was lost",
+            hint=f"`rag check --index {found.folder}` makes them; nothing is lost",
+        )
     report = check.check(found) if found.write else None
     if report is None or not report.ok:
-        first = report.problems[0] if report is not None else "its seal does not fit"
+        first = report.problems[0] if report is not None else "a page is not what was written"
         raise rows.damaged(f"the index in {found.folder} is damaged: {first}")
-    found.seal_again()
 
 
 def _not_newer(folder: Path, meta: rows.Meta) -> None:

@@ -391,9 +391,11 @@ def _source_row(
 
 
 def note(con: sqlite3.Connection, row: SourceRow) -> None:
-    """Note what a row now says of its source beside the content: stat, date, collection."""
+    """Note what a row now says of its source beside the content: stat, date, collection. Numbered like every change,
+    so that its loss would be seen."""
     sql = "UPDATE documents SET stat = ?, dated = ?, collection = ?, note = ? WHERE source = ?"
     con.execute(sql, (raw(row.stat), raw(row.dated), raw(row.collection), note_hash(row), raw(row.source.id)))
+    con.execute("UPDATE meta SET seq = seq + 1")
 
 
 def _about(source: Source) -> bytes:

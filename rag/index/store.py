@@ -2,11 +2,12 @@
 
     FORMAT      says that an index lives here: nobody makes a new database beside it
     LOCK        held by the process that may write
-    SEAL        the last sequence number that was acknowledged and, after an orderly close, the database's sha256
+    SEAL        the last sequence number that was acknowledged
+    PAGES       a hash for every page of the database (`pages`)
     store.db    SQLite in WAL mode with synchronous=FULL (and store.db-wal, store.db-shm while it is open)
 
-The seal is what SQLite lacks: a flipped bit in a database that was closed in order is seen when it is opened next, and
-so is a write-ahead log that went missing. It is 85 bytes, written in place: a full disk cannot stop it, and half of it
+Seal and pages are what SQLite lacks: a flipped bit in the database is seen when it is opened next, and so is a
+write-ahead log that went missing. The seal is 85 bytes, written in place: a full disk cannot stop it, and half of it
 cannot be taken for the whole.
 """
 
@@ -23,9 +24,10 @@ from typing import NoReturn, TypeVar
 from urllib.parse import quote
 
 from rag.errors import IndexBusy, IndexDamaged, IndexError_, IndexMismatch, IndexMissing
-from rag.files import TMP, Lock, is_locked, sync_folder, write_atomically
-from rag.index import rows
+from rag.files import TMP, Lock, sync_folder, write_atomically
+from rag.index import pages, rows
 from rag.index.chosen import Connection
+from rag.index.pages import PAGES, Pages
 from rag.vectors.shared import Shared
 
 T = TypeVar("T")
@@ -34,16 +36,14 @@ FORMAT, LOCK, SEAL, DATABASE = "FORMAT", "LOCK", "SEAL", "store.db"
 FORMAT_LINE = b"rag index 1\n"
 WELCOME = {"README.md", ".gitignore", ".gitkeep", LOCK}  # what may lie in a folder that counts as empty
 READING = (sqlite3.Error, UnicodeDecodeError)  # sqlite3 cannot always decode its own message about a damaged schema
-CLOSED = "=" * 64  # in place of the sha256: closed in order, but too large to hash
-PROVEN_BYTES = 16 << 20  # a larger database is not read row by row after a crash: that takes a second for each 16 MB
-CHECKED_BYTES = (
-    512 << 20
-)  # nor page by page: seconds for each GB; its rows carry hashes, and `rag check` reads them all
-HASHED_BYTES = 64 << 20  # a larger database is sealed without its sha256: hashing it would be felt at every start
+HASHED_BYTES = 256 << 20  # a larger database is proven while it is open already; whoever asks first waits for the rest
+LOG_PAGES = 1000  # so many pages in the log, and they are copied into the database
+PAGE_BYTES = 8192  # five vectors of 384 numbers to a page, nothing wasted
 
 
 class _Here(threading.local):
     con: sqlite3.Connection | None = None
+    examining = False
 
 
 class Store:
@@ -58,9 +58,11 @@ class Store:
         self._here = _Here()
         self._free: list[sqlite3.Connection] = []
         self._closed = False
-        self._sealed = True
         self._change = threading.RLock()
         self._writer = connect(folder, write) if write else None
+        self._pages = Pages(folder / DATABASE)
+        self._proof: threading.Thread | None = None
+        self.damage = ""  # what is not as it was written, '' as far as is known
 
     @property
     def inside(self) -> bool:
@@ -71,11 +73,12 @@ class Store:
     def reading(self) -> Iterator[sqlite3.Connection]:
         """A connection that sees one moment; inside another `reading` of this thread, the same one.
 
-        Raises IndexDamaged where SQLite finds the file malformed.
+        Raises IndexDamaged where SQLite finds the file malformed, or a page is not what was written.
         """
         if self._here.con is not None:
             yield self._here.con
             return
+        self._believe()
         with self.turns.reading(), self.moment() as con:
             yield con
 
@@ -105,6 +108,7 @@ class Store:
         """
         if self._here.con is not None:
             raise RuntimeError("an index cannot be changed by a thread that is reading it")
+        self._believe()
         with self._change:
             con = self._ready()
             try:
@@ -121,7 +125,10 @@ class Store:
                 self._undo(con)
                 raise
             with suppress(OSError):  # without it a lost log would go unseen, no more
-                write_seal(self.folder, seq, "")
+                write_seal(self.folder, seq)
+            with suppress(OSError, sqlite3.Error):  # then the log grows, until it can be done
+                if self._pages.follow() >= LOG_PAGES:
+                    self._pages.fold(con, "PASSIVE")
             return result
 
     @contextmanager
@@ -130,34 +137,82 @@ class Store:
         with self._change:
             yield
 
+    @property
+    def hashed(self) -> bool:
+        """True if there are page hashes to prove the database with."""
+        return self._pages.known
+
+    def proven(self) -> bool:
+        """False if a page is not what was written, or nobody knows. Of a large database that is found out beside other
+        work from now on: whoever reads or changes it waits until it is known. Raises OSError."""
+        if self.write:
+            with suppress(OSError, sqlite3.Error):  # what an earlier process left in the log
+                self._pages.fold(self._ready(), "TRUNCATE")
+        if not self._pages.known:
+            return False
+        if self._pages.bytes <= HASHED_BYTES:
+            return not self._pages.wrong()
+        self._proof = threading.Thread(target=self._prove, name="rag-prove", daemon=True)
+        self._proof.start()
+        return True
+
+    @contextmanager
+    def examining(self) -> Iterator[None]:
+        """For this thread, everything can be read, whatever `proven` finds: it looks for itself."""
+        if self._proof is not None:
+            self._proof.join()
+        before, self._here.examining = self._here.examining, True
+        try:
+            yield
+        finally:
+            self._here.examining = before
+
+    def seal_again(self) -> None:
+        """The pages are right as they are: somebody has looked at every row. Raises OSError."""
+        with self._change:
+            self._pages.anew()
+        self.damage = ""
+
     def close(self) -> None:
-        """Fold the log into the database, seal it, let go. Closing twice is fine."""
+        """Fold the log into the database, let go. Closing twice is fine."""
         with self._change, self.turns.changing():
             if self._closed:
                 return
             self._closed = True
-            if self._writer is not None and not self._sealed and not self.broken:
-                with suppress(sqlite3.Error, OSError):
-                    seal(self.folder, self._writer)
-            for con in [*self._free, self._writer]:
-                if con is not None:
-                    con.close()
+            if self._proof is not None:
+                self._proof.join()
+            # whoever closes last copies the log into the database, if he may write: not without its hashes
+            writers = [self._writer] if self._writer is not None else []
+            for con in [*self._free, *writers] if self._folded() else [*writers, *self._free]:
+                con.close()
+            self._pages.close()
 
-    def seal_again(self) -> None:
-        """Let the next orderly close write a new seal, though nothing was changed."""
-        self._sealed = False
+    def _folded(self) -> bool:
+        if self._writer is None or self.broken:
+            return False
+        try:
+            return self._pages.fold(self._writer, "TRUNCATE")
+        except (sqlite3.Error, OSError):
+            return False
+
+    def _prove(self) -> None:
+        try:
+            if wrong := self._pages.wrong(lambda: self._closed):
+                self.damage = f"page {wrong[0]} of the database in {self.folder} is not what was written"
+        except OSError as error:
+            self.damage = f"the database in {self.folder} cannot be read: {error}"
+
+    def _believe(self) -> None:
+        if self._proof is not None and not self._here.examining:
+            self._proof.join()
+            if self.damage:
+                raise rows.damaged(self.damage)
 
     def _ready(self) -> sqlite3.Connection:
         if self._closed or self._writer is None:
             raise IndexError_(f"the index in {self.folder} is closed, or open for reading only")
         if self.broken:
             raise IndexError_(f"writing stopped: {self.broken}", hint="answers go on; start again to write")
-        if self._sealed:
-            try:
-                unseal(self.folder)
-            except OSError as error:
-                raise IndexError_(f"{self.folder} cannot be written: {error}") from error
-            self._sealed = False
         return self._writer
 
     def _refuse(self, error: Exception) -> NoReturn:
@@ -207,6 +262,7 @@ def connect(folder: Path, write: bool) -> sqlite3.Connection:
             uri, uri=True, isolation_level=None, check_same_thread=False, timeout=30, factory=Connection
         )
         con.execute("PRAGMA synchronous=FULL")
+        con.execute("PRAGMA wal_autocheckpoint=0")  # `change` does it
     except READING as error:
         raise unread(folder, error) from error
     return con
@@ -232,7 +288,7 @@ def make(folder: Path, fill: Callable[[sqlite3.Connection], None]) -> None:
     tmp = folder / f"{TMP}{os.getpid()}.db"
     con = sqlite3.connect(tmp, isolation_level=None)
     try:
-        con.execute("PRAGMA page_size=8192")  # five vectors of 384 numbers to a page, nothing wasted
+        con.execute(f"PRAGMA page_size={PAGE_BYTES}")
         con.execute("PRAGMA journal_mode=WAL")
         con.execute("PRAGMA synchronous=FULL")
         con.execute("BEGIN")
@@ -240,11 +296,10 @@ def make(folder: Path, fill: Callable[[sqlite3.Connection], None]) -> None:
             con.execute(statement)
         fill(con)
         con.execute("COMMIT")
-        con.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        image = con.serialize()
     finally:
         con.close()
-    write_atomically(folder / SEAL, _seal_line(0, hashlib.sha256(image).hexdigest()))
+    pages.begin(tmp, folder, PAGE_BYTES)
+    write_atomically(folder / SEAL, _seal_line(0))
     tmp.replace(folder / DATABASE)
     sync_folder(folder)
     write_atomically(folder / FORMAT, FORMAT_LINE)
@@ -267,7 +322,7 @@ def state(folder: Path) -> str:
             raise IndexDamaged(f"{folder / DATABASE} is missing or empty", hint="restore it, or start in a new folder")
         return "there"
     names = {p.name for p in folder.iterdir() if not p.name.startswith(TMP)} - WELCOME
-    ours = {SEAL, DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm"}
+    ours = {SEAL, PAGES, DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm"}
     if others := {name for name in names - ours if not name.endswith(".faiss")}:
         raise IndexError_(f"{folder} holds other files, such as {min(others)!r}", hint="choose an empty folder")
     return "begun" if names else "none"
@@ -318,70 +373,37 @@ def missing(folder: Path) -> IndexMissing:
     return IndexMissing(f"there is no index in {folder}", hint="rag add PATH...")
 
 
-def proven(folder: Path, con: sqlite3.Connection, write: bool) -> bool:
-    """True if the seal proves the database, False if somebody must look closer. Raises IndexDamaged.
-
-    Without a fresh seal (a crash, or another process is writing) SQLite's own check must do, up to a size, and only if
-    nobody is writing, because that process has done it.
-    """
-    acknowledged, digest = read_seal(folder)
+def acknowledged(folder: Path, con: sqlite3.Connection) -> None:
+    """Raises IndexDamaged if a change that was acknowledged is not there."""
+    promised = read_seal(folder)
     seq = con.execute("SELECT seq FROM meta").fetchone()[0]
-    if seq < acknowledged:
+    if seq < promised:
         raise IndexDamaged(
-            f"the database in {folder} holds change {seq}, but change {acknowledged} was acknowledged",
+            f"the database in {folder} holds change {seq}, but change {promised} was acknowledged",
             hint=f"restore {DATABASE} and {DATABASE}-wal, or delete {SEAL} to go on with what is there",
         )
-    if digest == CLOSED:
-        return True
-    if digest.strip("-"):
-        same = hashlib.sha256(con.serialize()).hexdigest() == digest
-        return same or read_seal(folder) != (acknowledged, digest)  # a writer began meanwhile
-    if not is_locked(folder / LOCK) and _size(con) <= CHECKED_BYTES:
-        found = con.execute("PRAGMA quick_check(1)").fetchone()[0]
-        if found != "ok":
-            raise rows.damaged(f"the database in {folder} is damaged: {found}")
-    return not (write and _size(con) <= PROVEN_BYTES)  # after a crash, whoever may repair looks at every row
 
 
-def seal(folder: Path, con: sqlite3.Connection) -> None:
-    """Fold the log into the database and write down what it is now."""
-    busy = con.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
-    seq = con.execute("SELECT seq FROM meta").fetchone()[0]
-    hashed = not busy and _size(con) <= HASHED_BYTES
-    write_seal(folder, seq, hashlib.sha256(con.serialize()).hexdigest() if hashed else CLOSED, sync=True)
-
-
-def unseal(folder: Path) -> None:
-    """Before the first change: what the seal says of the file will be true no longer."""
-    write_seal(folder, read_seal(folder)[0], "", sync=True)
-
-
-def write_seal(folder: Path, seq: int, digest: str, sync: bool = False) -> None:
+def write_seal(folder: Path, seq: int) -> None:
     """Overwrite the seal in place."""
     handle = os.open(folder / SEAL, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
-        os.pwrite(handle, _seal_line(seq, digest), 0)
-        if sync:
-            os.fsync(handle)
+        os.pwrite(handle, _seal_line(seq), 0)
     finally:
         os.close(handle)
 
 
-def read_seal(folder: Path) -> tuple[int, str]:
-    """Sequence number and sha256 ('-' signs if unknown); (0, '') without a seal that can be believed."""
+def read_seal(folder: Path) -> int:
+    """The number of the last acknowledged change; 0 without a seal that can be believed."""
     try:
         line = (folder / SEAL).read_bytes()
         seq, digest = int(line[:12]), line[13:77].decode("ascii")
     except (OSError, ValueError):
-        return 0, ""
-    return (seq, digest) if line == _seal_line(seq, digest) else (0, "")
+        return 0
+    return seq if line == _seal_line(seq, digest) else 0
 
 
-def _seal_line(seq: int, digest: str) -> bytes:
-    body = f"{seq:012d} {digest or '-' * 64}"
+def _seal_line(seq: int, digest: str = "-" * 64) -> bytes:
+    """`digest`: where older versions had a hash of the whole database."""
+    body = f"{seq:012d} {digest}"
     return f"{body} {hashlib.sha256(body.encode()).hexdigest()[:6]}\n".encode("ascii")
-
-
-def _size(con: sqlite3.Connection) -> int:
-    pages, size = (int(con.execute(f"PRAGMA {name}").fetchone()[0]) for name in ("page_count", "page_size"))
-    return pages * size

@@ -122,7 +122,16 @@ class _Word:
         look = element.find(f"{_W}tblPr/{_W}tblLook")
         headed = next(element.iter(f"{_W}tblHeader"), None) is not None
         first = look is not None and (look.get(f"{_W}firstRow") == "1" or int(look.get(f"{_W}val") or "0", 16) & 0x20)
-        return table.lines(cells, header=not merged and bool(headed or first))
+        bold = len(rows) > 1 and _is_bold(rows[0]) and not _is_bold(rows[1])  # as other programs set a header
+        told = headed or first or bold or table.stands_over_values(cells)
+        return table.lines(cells, header=not merged and bool(told))
+
+
+def _is_bold(row: Any) -> bool:
+    """True if every run with words in it is bold."""
+    runs = [run for run in row.iter(f"{_W}r") if any((t.text or "").strip() for t in run.iter(f"{_W}t"))]
+    bold = [run.find(f"{_W}rPr/{_W}b") for run in runs]
+    return bool(bold) and all(b is not None and b.get(f"{_W}val", "1") not in ("0", "false") for b in bold)
 
 
 def _level(style: Any) -> int:

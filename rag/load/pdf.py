@@ -1,12 +1,15 @@
-"""PDF: the text of each page, with the page it stands on and the sections that its bookmarks open."""
+"""PDF: the text of each page, with the page it stands on and the sections that its bookmarks or its headings open."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from rag.errors import DocumentError
-from rag.load.draft import Draft, Parsed, iso_day, sections
+from rag.load.draft import Draft, Parsed, clean, iso_day, sections
+from rag.load.headlines import Line, headlines
+from rag.load.headlines import lines as lines_of
 from rag.load.ink import seen
 from rag.types import Mark
 
@@ -40,9 +43,10 @@ def _read(pdf: Any) -> Parsed:
     if len(pdf) > MAX_PAGES:
         raise DocumentError(f"it has {len(pdf):,} pages, over {MAX_PAGES:,}", "split it")
     draft, blank, broken = Draft(), 0, 0
+    lines: list[Line] | None = None if next(iter(pdf.get_toc(max_depth=1)), None) else []
     for number in range(len(pdf)):
         try:
-            text = _page_text(pdf, number, draft)
+            text = _page_text(pdf, number, draft, lines)
         except pypdfium2.PdfiumError:
             broken += 1
             continue
@@ -57,13 +61,15 @@ def _read(pdf: Any) -> Parsed:
         draft.notes.append(f"{blank} of {len(pdf)} pages hold no text: if they are scans, run it through OCR first")
     about = pdf.get_metadata_dict()
     parsed = draft.done(str(about.get("Title", "")), iso_day(str(about.get("CreationDate", ""))))
-    marks = (*parsed.marks, *_bookmarked(pdf, parsed))
+    marks = (*parsed.marks, *(_bookmarked(pdf, parsed) if lines is None else _headed(lines, parsed)))
     return Parsed(parsed.title, parsed.text, marks, parsed.date, parsed.dropped, parsed.notes)
 
 
-def _page_text(pdf: Any, number: int, draft: Draft) -> str:
+def _page_text(pdf: Any, number: int, draft: Draft, lines: list[Line] | None) -> str:
     page = pdf[number]
     text = page.get_textpage()
+    if lines is not None:
+        lines += lines_of(text, number)
     inked = seen(page, text)
     if inked is not None:
         draft.dropped["characters of hidden text"] += inked[1]
@@ -88,6 +94,31 @@ def _bookmarked(pdf: Any, parsed: Parsed) -> tuple[Mark, ...]:
         if page is not None and label:
             headings.append((_line_of(page.of(parsed.text), label, page.start), bookmark.level + 1, label))
     return sections(sorted(headings, key=lambda h: h[0]), len(parsed.text))
+
+
+def _headed(lines: Sequence[Line], parsed: Parsed) -> tuple[Mark, ...]:
+    """The lines that are headings as sections, where they stand in the text: one that was hidden stands nowhere."""
+    pages = {mark.label: mark.span for mark in parsed.marks}
+    headings, at = list[tuple[int, int, str]](), 0
+    for headline in headlines(lines):
+        page = pages.get(f"p. {headline.page + 1}")
+        found = None if page is None else _same_line(parsed.text, headline.lines[0], max(at, page.start), page.end)
+        if found is not None and page is not None:
+            label, *rest = headline.lines
+            at = parsed.text.find("\n", found, page.end) + 1 or page.end
+            goes_on = bool(rest) and _same_line(parsed.text, rest[0], at, page.end) == at
+            headings.append((found, headline.level, _HYPHEN.sub("", " ".join([label, *rest] if goes_on else [label]))))
+    return sections(headings, len(parsed.text))
+
+
+def _same_line(text: str, line: str, at: int, end: int) -> int | None:
+    """Where the first line of `text` between `at` and `end` begins that is this one, but for its spaces."""
+    wanted = "".join(clean(_HYPHEN.sub("", line)).split())
+    for piece in text[at:end].split("\n"):
+        if "".join(piece.split()) == wanted:
+            return at
+        at += len(piece) + 1
+    return None
 
 
 def _line_of(page: str, label: str, at: int) -> int:

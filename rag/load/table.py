@@ -22,6 +22,20 @@ def is_header(cells: Sequence[str]) -> bool:
     return len(said) >= 2 and plain and len(set(said)) == len(said)
 
 
+def stands_over_values(rows: Sequence[Sequence[str]]) -> bool:
+    """True if the first row heads the others though nothing says so: three columns or more, and one of them in which
+    all the others have a number or a date. Two columns may as well be names and what they are.
+
+    >>> stands_over_values([["Item", "Note", "Price"], ["Tea", "green", "3"], ["Milk", "cold", "1.20"]])
+    True
+    """
+    said = [cells for cells in rows if any(cell.strip() for cell in cells)]
+    if len(said) < 2 or len(said[0]) < 3 or not is_header(said[0]):
+        return False
+    columns = list(zip(*said, strict=False))
+    return any(column[0].strip() and all(_is_value(cell.strip()) for cell in column[1:]) for column in columns)
+
+
 def row(headers: Sequence[str], cells: Sequence[str]) -> str:
     """One row in words, empty cells left out; a cell without a header stands alone.
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from rag.errors import IndexError_
-from rag.index import Index
+from rag.index import Index, store
 from rag.types import Document, Passage, Source, Span
 
 DIM = 12
@@ -111,6 +111,7 @@ def main(folder: str, ledger: str, kind: str) -> None:
     import faiss
 
     faiss.omp_set_num_threads(1)
+    store.LOG_PAGES = 30  # so that the log is folded into the database again and again
     prepare(Path(f"{folder}.warm-up"), kind)
     for _ in live(Path(f"{folder}.warm-up"), steps(kind)):
         pass

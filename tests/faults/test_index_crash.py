@@ -23,6 +23,7 @@ import pytest
 from rag.errors import IndexMismatch, RagError
 from rag.filters import Filter
 from rag.index import Index
+from rag.index.pages import Pages
 
 ROOT = Path(__file__).resolve().parents[2]
 LONG = os.environ.get("RAG_FAULTS") == "long"
@@ -98,6 +99,10 @@ def possible(kind: str, ledger: Sequence[str]) -> dict[str, set[int]]:
 
 def judged(folder: Path, kind: str, ledger: Sequence[str]) -> None:
     """Open what was left without any help: nothing acknowledged is lost, nothing is half, everything is proven."""
+    if (folder / "index" / "store.db").exists():
+        pages = Pages(folder / "index" / "store.db")
+        assert kind == "migration" or pages.wrong() == [], "a page is in the database, but not its hash"
+        pages.close()
     if kind == "reindex":
         if "0 ok" not in ledger:
             with suppress(IndexMismatch):  # it was swapped, and nobody was told any more

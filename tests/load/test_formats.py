@@ -455,3 +455,83 @@ def test_a_cell_whose_format_shows_nothing_is_left_out_and_counted() -> None:
     found = loaded("a.xlsx", saved(made))
     assert found.document.text == "Seen"
     assert found.notes == ("cells formatted to show nothing: 1",)
+
+
+BODY = "Body text that goes on for a while, so that it is most of the page.\nMore of it, as long as the other line is."
+
+
+def set_at(size: int, head: str) -> str:
+    """A page with one line in letters of another size."""
+    return f"{BODY}) Tj 0 -20 Td /F1 {size} Tf ({head}) Tj 0 -20 Td /F1 12 Tf (Ten days.\n{BODY}"
+
+
+def headings(data: bytes) -> list[tuple[str, int, str]]:
+    document = loaded("a.pdf", data).document
+    found = [m for m in document.marks if m.kind == "heading"]
+    return [(m.label, m.level, m.span.of(document.text).split("\n")[0]) for m in found]
+
+
+def test_without_bookmarks_a_pdf_has_the_headings_that_its_larger_letters_make() -> None:
+    data = pdf(set_at(20, "3 Money"), set_at(16, "3.2 Refunds"), set_at(20, "Last words"))
+    assert headings(data) == [
+        ("3 Money", 1, "3 Money"), ("3.2 Refunds", 2, "3.2 Refunds"), ("Last words", 1, "Last words")
+    ]  # fmt: skip
+    document = loaded("a.pdf", data).document
+    at = [i for i in range(len(document.text)) if document.text.startswith("Ten days", i)]
+    assert [document.where(Span(i, i + 8)) for i in at] == [
+        "p. 1 - 3 Money", "p. 2 - 3 Money > 3.2 Refunds", "p. 3 - Last words"
+    ]  # fmt: skip
+
+
+def test_numbered_lines_are_headings_of_a_pdf_if_all_of_them_stand_in_order() -> None:
+    in_order = f"{BODY}\n3.1 Fees\nNone.\n3.2 Refunds\nTen days.\n3.2.1 By post\n{BODY}"
+    assert headings(pdf(in_order)) == [("3.1 Fees", 2, "3.1 Fees"), ("3.2 Refunds", 2, "3.2 Refunds"),
+                                       ("3.2.1 By post", 3, "3.2.1 By post")]  # fmt: skip
+    assert headings(pdf(in_order.replace("3.1 Fees", "3.7 Fees"))) == []
+
+
+@pytest.mark.parametrize("line", [
+    "1. Buy milk", "3.5 million came to see it", "3.2 Refunds . . . . . . 12", "3.2 Refunds 12", "12.3",
+    "2.5 Litres were spilt. Nobody saw it",
+])  # fmt: skip
+def test_what_only_looks_like_a_heading_of_a_pdf_is_none(line: str) -> None:
+    assert headings(pdf(f"{BODY}\n{line}\n{BODY}")) == []
+
+
+def test_running_titles_and_hidden_lines_are_no_headings_of_a_pdf() -> None:
+    assert headings(pdf(*[set_at(16, "The yearly report")] * 3)) == []
+    hidden = set_at(20, "Seen) Tj 0 -20 Td 1 1 1 rg (Not seen) Tj 0 -20 Td 0 0 0 rg (Onward")
+    assert "Not seen" not in loaded("a.pdf", pdf(hidden)).document.text
+    assert headings(pdf(hidden)) == [("Seen", 1, "Seen"), ("Onward", 1, "Onward")]
+
+
+def test_a_heading_over_two_lines_is_one() -> None:
+    two = set_at(20, "What the buyer has to do) Tj 0 -22 Td (when the goods are late")
+    label = "What the buyer has to do when the goods are late"
+    assert headings(pdf(two)) == [(label, 1, "What the buyer has to do")]
+
+
+def bare_table(*rows: str, bold: bool = False) -> bytes:
+    """A Word table as other programs write it: nothing says that its first row is a header."""
+    import docx
+
+    document = docx.Document()
+    made = document.add_table(0, len(rows[0].split("|")))
+    made._tbl.tblPr.remove(made._tbl.tblPr.find(f"{{{made._tbl.nsmap['w']}}}tblLook"))
+    for number, cells in enumerate(rows):
+        for cell, words in zip(made.add_row().cells, cells.split("|"), strict=True):
+            cell.paragraphs[0].add_run(words).bold = bold and not number
+    return saved(document)
+
+
+@pytest.mark.parametrize(("rows", "bold", "says"), [
+    (("Item|Note|Price", "Tea|green|3 EUR", "Milk|cold|1.20"), False, "Item: Milk; Note: cold; Price: 1.20"),
+    (("Item|Seller", "Tea|Anna", "Milk|Jón"), True, "Item: Milk; Seller: Jón"),
+    (("Item|Seller", "Tea|Anna", "Milk|Jón"), False, "Milk | Jón"),
+    (("Name|Anna", "Age|5", "Born|1980"), False, "Age | 5"),
+    (("Item|Note|Price", "Tea|green|cheap", "Milk|cold|1.20"), False, "Milk | cold | 1.20"),
+])  # fmt: skip
+def test_a_word_table_whose_header_is_not_flagged_keeps_it_where_it_is_sure(
+    rows: tuple[str, ...], bold: bool, says: str
+) -> None:
+    assert says in loaded("a.docx", bare_table(*rows, bold=bold)).document.text.split("\n")
