@@ -28,8 +28,14 @@ function shelve(files) {
 }
 async function batch(files) {
   if (!files.length) return;
-  $("#report").replaceChildren(Object.assign(document.createElement("p"), { className: "all" }), document.createElement("ul"));
-  $("#report .all").setAttribute("role", "status");
+  const told = document.createElement("div");   // marked as done at the end
+  told.append(Object.assign(document.createElement("p"), { className: "all" }), document.createElement("ul"));
+  $(".all", told).setAttribute("role", "status");
+  $("#report").replaceChildren(told);
+  await sendAll(files);
+  told.dataset.done = "1";
+}
+async function sendAll(files) {
   if (files.length > limits.files) return tellAll(words("too_many", { n: files.length, most: limits.files }), true);
   const collection = intoCollection(), waiting = files.map(({ file, path }) => ({ file, row: rowOf(path) }));
   tellAll(words(files.length === 1 ? "on_the_way_one" : "on_the_way_many", { n: files.length }));
@@ -94,7 +100,7 @@ async function bring(keys, collection) {
     const lines = (left + value).split("\n");
     left = lines.pop();
     for (const news of lines.map((line) => JSON.parse(line))) {
-      if (news.key) put(keys.get(news.key), news.state, [news.why, ...(news.notes ?? [])].filter(Boolean));
+      if (news.state) put(keys.get(news.key) ?? rowOf(news.name), news.state, [news.why, ...(news.notes ?? [])].filter(Boolean));
       else end = news;
     }
   }

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from fastapi import Body, FastAPI, Query, Request
 from fastapi.responses import JSONResponse, StreamingResponse
 
+from rag.chat.names import file_name
 from rag.chat.show import sendable
 from rag.chat.texts import say
 from rag.errors import RagError
@@ -90,8 +91,9 @@ class Shelving:
             yield {"trouble": sendable(str(error)) if isinstance(error, RagError) else say("library.unexpected")}
             return
         for news in outcomes(report):
-            for key in of.get(news.pop("uri"), ()):
-                yield {"key": key, **news}
+            uri = news.pop("uri")
+            for key in of.get(uri) or [""]:  # of a file that was not sent, but found in one that was
+                yield {"key": key, "name": sendable(file_name(uri)), **news}
         yield {"said": summary(report)}
 
     async def _bring(self, paths: list[Path], collection: str, told: SimpleQueue[Progress]) -> Report:

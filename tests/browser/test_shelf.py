@@ -104,7 +104,7 @@ def test_each_file_has_a_row_with_its_state_the_reason_of_a_refusal_and_what_was
         }
         desk.page.wait_for_selector("#shelf li:has-text('Noted')")
         assert set(desk.page.eval_on_selector_all("#report *", "all => all.map(e => e.localName)")) <= {
-            "p", "ul", "li", "span", "progress", "small",
+            "div", "p", "ul", "li", "span", "progress", "small",
         }  # fmt: skip
         desk.shot("files")
         assert desk.faults == [] and desk.strays == []
