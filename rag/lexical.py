@@ -205,7 +205,7 @@ def budgeted(known: Sequence[tuple[str, int]], share: float) -> tuple[list[str],
     >>> budgeted([("the", 600_000), ("cherry", 900), ("tree", 30_000), ("zzz", 0)], share=1.0)
     (['cherry'], ['tree'])
     """
-    cost = max(share, 0.25)  # a match that a filter drops costs a quarter of one that is scored
+    cost = 0.25 + 0.75 * share  # a match that a filter drops costs a quarter of one that is scored
     rarest: list[str] = []
     others: list[str] = []
     total = 0

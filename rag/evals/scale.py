@@ -6,10 +6,10 @@ DATA holds real texts (reading/, retrieval/); the passages beyond them are edite
 move them: `rag.evals.grown` says how, and the table repeats it. Everything goes through the real store, many documents
 to a transaction, so that the rows are those of `Index.put`. Questions are real ones; embedding them is not timed.
 
-What was embedded and built is kept in WORK, and a later run goes on from there; measuring changes an index by a few
-documents, and takes all but one out again. A recall is the share of the 10 nearest, by brute force over all rows, that
-are among the 10 found; p95 is over all questions, once each, after a few others. Seconds of CPU are told too: on a
-machine that is busy with something else they are what a query costs, and the clock shows how long it waits.
+What was embedded and built is kept in WORK, and a run that was stopped goes on from there; measuring changes an index
+by a few documents, and takes all but one out again. A recall is the share of the 10 nearest, by brute force over all
+rows, that are among the 10 found; p95 is over all questions, once each, after a few others. Seconds of CPU are told
+too: on a machine that is busy with something else they are what a query costs, and the clock shows how long it waits.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ import json
 import os
 import platform
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -35,6 +34,7 @@ from rag.config import RetrieveConfig
 from rag.embed import Embedder
 from rag.evals.grown import COLLECTIONS, Base, Grown, base_of, copied, grown, questions_of, texts_of
 from rag.evals.scoring import percentile
+from rag.files import sha256_of
 from rag.filters import Filter
 from rag.index import Index, rows, work
 from rag.index.chosen import ids_of
@@ -75,6 +75,17 @@ class Place(NamedTuple):
         """The folder of the index."""
         return self.folder / f"index-{self.passages}"
 
+    @property
+    def built(self) -> Path:
+        """What building it took, once it is built."""
+        return self.folder / f"built-{self.passages}.json"
+
+    @property
+    def truth(self) -> Path:
+        """What brute force finds in it, for the present questions."""
+        asked = sha256_of(self.folder / "asked.json")[:8]
+        return self.folder / f"truth-{self.passages}-{asked}.json"
+
     def open(self, write: bool = False) -> Index:
         """The index."""
         return Index.open(self.home, **self.maker, write=write)
@@ -89,11 +100,13 @@ class Asked(NamedTuple):
 
 def prepare(data: Path, folder: Path, model: Embedder, texts: int, questions: int) -> Base:
     """Texts and questions with their vectors, embedded where that was not done yet. `texts`: the first few; 0: all."""
+    home = folder / f"texts-{texts}"
     base = _base(data, folder, model, texts)
     asked = questions_of(data, questions + WARM)
     maker = {"embedder": model.fingerprint, "dim": model.dim, "rules": f"{RULES}:{TOKENS}"}
-    (folder / "asked.json").write_text(json.dumps({"maker": maker, "questions": asked}), "utf-8")
-    np.save(folder / "asked.npy", model.questions(asked))
+    home.mkdir(exist_ok=True)
+    (home / "asked.json").write_text(json.dumps({"maker": maker, "questions": asked}), "utf-8")
+    np.save(home / "asked.npy", model.questions(asked))
     return base
 
 
@@ -103,10 +116,13 @@ def _base(data: Path, folder: Path, model: Embedder, texts: int) -> Base:
 
 
 def build(place: Place, documents: Iterator[Grown]) -> dict[str, float]:
-    """Fill the index; seconds it took, and to write the snapshot at the end."""
-    start, started = time.perf_counter(), time.process_time()
-    done = 0
+    """Fill the index, from where it was left; passages written a second, and what its first snapshot took."""
     with place.open(write=True) as index:
+        there = len(index)
+        done = 0
+        while done < there:  # documents come in the same order each time, and each was stored whole
+            done += len(next(documents)[1])
+        start, started = time.perf_counter(), time.process_time()
         while some := list(islice(documents, AT_ONCE)):
             bulk(index, some)
             done += sum(len(passages) for _, passages, _, _ in some)
@@ -115,8 +131,8 @@ def build(place: Place, documents: Iterator[Grown]) -> dict[str, float]:
         index.flush()
         flushed, idle = time.perf_counter(), time.process_time()
     return {
-        "build, s": written - start,
-        "build, s of CPU": busy - started,
+        "passages written a second": (done - there) / (written - start),
+        "passages written a second of CPU": (done - there) / (busy - started),
         "first snapshot, s": flushed - written,
         "first snapshot, s of CPU": idle - busy,
     }
@@ -201,11 +217,16 @@ def changing(place: Place, base: Base, asked: Asked) -> dict[str, float]:
     told: dict[str, float] = {}
 
     def timed(name: str, index: Index, act: Callable[[], Any]) -> None:
-        start = time.perf_counter()
+        start, started = time.perf_counter(), time.process_time()
         act()
-        told[f"{name} one document, s"] = max(told.get(f"{name} one document, s", 0.0), time.perf_counter() - start)
+        seconds, busy = time.perf_counter() - start, time.process_time() - started
         index.dense(asked.vectors[:1], 10)
-        told[f"{name}, then search, s"] = max(told.get(f"{name}, then search, s", 0.0), time.perf_counter() - start)
+        for what, figure in (
+            (f"{name} one document, s", seconds),
+            (f"{name} one document, s of CPU", busy),
+            (f"{name}, then search, s", time.perf_counter() - start),
+        ):
+            told[what] = max(told.get(what, 0.0), figure)
 
     with place.open(write=True) as index:
         index.dense(asked.vectors[:1], 10)
@@ -281,23 +302,23 @@ def _said(what: str, done: int, of: int) -> None:
 STEPS = ("build", "truth", "search", "read", "write", "change", "crash")
 
 
-def measured(folder: Path, passages: int, args: Sequence[str]) -> dict[str, float]:
+def measured(place: Place, args: Sequence[str]) -> dict[str, float]:
     """All figures of one size, each step in a process of its own."""
 
     def step(name: str) -> dict[str, Any]:
-        _said(f"{passages:,} passages, {name}", 0, 1)
-        command = [sys.executable, "-m", "rag.evals.scale", *args, "--passages", str(passages), "--step", name]
+        print(f"{place.passages:,} passages: {name}", file=sys.stderr, flush=True)
+        command = [sys.executable, "-m", "rag.evals.scale", *args, "--passages", str(place.passages), "--step", name]
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
         if done.returncode != (-signal.SIGKILL if name == "crash" else 0):
-            raise SystemExit(f"{name} of {passages:,} passages ended with {done.returncode}")
+            raise SystemExit(f"{name} of {place.passages:,} passages ended with {done.returncode}")
         return json.loads(done.stdout) if done.stdout else {}
 
-    index, kept = folder / f"index-{passages}", folder / f"built-{passages}.json"
-    if not kept.exists():
-        shutil.rmtree(index, ignore_errors=True)
-        kept.write_text(json.dumps({"build": step("build"), "truth": step("truth")}), "utf-8")
-    told: dict[str, float] = json.loads(kept.read_text("utf-8"))["build"]
-    files = [path for path in index.iterdir() if path.is_file()]
+    if not place.built.exists():
+        place.built.write_text(json.dumps(step("build")), "utf-8")
+    if not place.truth.exists():
+        place.truth.write_text(json.dumps(step("truth")), "utf-8")
+    told: dict[str, float] = json.loads(place.built.read_text("utf-8"))
+    files = [path for path in place.home.iterdir() if path.is_file()]
     told["disk, MB"] = sum(path.stat().st_size for path in files) / 1e6
     told["of it the snapshot, MB"] = sum(path.stat().st_size for path in files if path.suffix == ".faiss") / 1e6
     told |= step("search")
@@ -309,10 +330,19 @@ def measured(folder: Path, passages: int, args: Sequence[str]) -> dict[str, floa
     return told
 
 
+def _asked(folder: Path) -> dict[str, Any]:
+    told: dict[str, Any] = json.loads((folder / "asked.json").read_text("utf-8"))
+    return told
+
+
+def _place(args: argparse.Namespace, passages: int) -> Place:
+    folder = args.folder / f"texts-{args.texts}"
+    return Place(folder, passages, _asked(folder)["maker"])
+
+
 def _step(name: str, args: argparse.Namespace) -> dict[str, Any]:
-    told = json.loads((args.folder / "asked.json").read_text("utf-8"))
-    place = Place(args.folder, args.passages[0], told["maker"])
-    asked = Asked(told["questions"], np.load(args.folder / "asked.npy"))
+    place = _place(args, args.passages[0])
+    asked = Asked(_asked(place.folder)["questions"], np.load(place.folder / "asked.npy"))
     if name == "truth":
         return truth(place, asked)
     if name in ("read", "write"):
@@ -320,7 +350,7 @@ def _step(name: str, args: argparse.Namespace) -> dict[str, Any]:
     model = embedder(Models(), MODEL)
     if name == "search":
         model.questions(asked.questions[:1])  # whoever searches holds an embedder: it counts in the memory
-        return search(place, asked, json.loads((args.folder / f"built-{place.passages}.json").read_text())["truth"])
+        return search(place, asked, json.loads(place.truth.read_text("utf-8")))
     base = _base(args.data, args.folder, model, args.texts)
     if name == "build":
         return build(place, grown(base, place.passages))
@@ -358,7 +388,7 @@ def main() -> None:
         return
     base = prepare(args.data, args.folder, embedder(Models(), MODEL), args.texts, args.questions)
     given = ["--data", str(args.data), "--folder", str(args.folder), "--texts", str(args.texts)]
-    figures = {n: measured(args.folder, n, given) for n in args.passages}
+    figures = {n: measured(_place(args, n), given) for n in args.passages}
     print(table(figures, base))
     if args.json:
         told = {"texts": len(base.pieces), "embedded": len(base.vectors), "likeness": base.likeness, "sizes": figures}

@@ -29,8 +29,6 @@ SAMPLE = 40
 ROUNDS = 8
 LOOKED, LEAST = 0.4, 100_000
 """The share of the rows that is looked at for a question, and how many at least: as many cells as hold them."""
-PASSED = 0.1
-"""What a row that a filter passes over costs, beside one that is compared: the rarer those, the more cells."""
 OVER = 32
 """Candidates fetched beyond twice k: rounding may put a row that many places too low."""
 FEW = 512
@@ -158,8 +156,7 @@ class CellIndex:
         if not count or not len(self):
             return np.empty(0, np.int64)
         wanted = min(max(2 * k + OVER, FEW if count <= FEW else 0), count)
-        cost = PASSED + (1 - PASSED) * count / len(self)  # of a row, on average
-        looked = math.ceil(self.cells * max(LOOKED, LEAST / len(self)) / cost)
+        looked = math.ceil(self.cells * max(LOOKED, LEAST / len(self)))
         while True:
             looked = min(looked, self.cells)
             params = self._faiss.SearchParametersIVF(nprobe=looked, sel=chosen)

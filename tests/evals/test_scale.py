@@ -125,6 +125,17 @@ def test_a_small_size_is_measured_from_end_to_end(base: Base, data: Path, tmp_pa
         assert any(scale.re.fullmatch(goal, name) for name in told) or goal.startswith(r".*:")
 
 
+def test_an_index_that_was_left_half_made_is_gone_on_with(base: Base, tmp_path: Path) -> None:
+    places = [scale.Place(tmp_path / name, 100, {"embedder": "counting", "dim": 16}) for name in ("whole", "stopped")]
+    scale.build(places[0], grown(base, 100))
+    with places[1].open(write=True) as index:
+        scale.bulk(index, list(grown(base, 100))[:3])
+    scale.build(places[1], grown(base, 100))
+    with places[0].open() as whole, places[1].open() as stopped:
+        assert len(whole) == 100
+        assert stopped.fingerprint == whole.fingerprint
+
+
 def test_recall_counts_what_reaches_the_tenth_by_brute_force() -> None:
     found = [np.array([[0.9, 0.8, 0.2]], np.float32), np.array([[0.9, 0.8, 0.7]], np.float32)]
     assert scale._recall(found, [0.7, 0.7]) == pytest.approx(5 / 6)
