@@ -5,7 +5,8 @@
     silent    one word, then nothing for 30 s                  nonsense  events that are no JSON
     html      a web page with status 200                       broken    an error inside the stream
     busy-N    503 for the first N requests, then echo          4xx, 5xx  that status
-    filtered  ends with finish_reason content_filter
+    filtered  ends with finish_reason content_filter           alive     one word, then a comment every 0.05 s
+    stream    one line without an end                          page      a refusal without an end
 `GET /seen` tells what was asked and how many answers run; it is the witness that a client left.
 """
 
@@ -47,6 +48,10 @@ def application() -> Any:
             return JSONResponse({"error": said}, status_code=int(model))
         if model.startswith("busy-") and times <= int(model.split("-")[1]):
             return JSONResponse({"error": "busy"}, status_code=503, headers={"retry-after": "0"})
+        if model == "page":
+            return StreamingResponse(_without_end(b"no "), status_code=404, media_type="text/html")
+        if model == "stream":
+            return StreamingResponse(_without_end(b"data: " + b"x" * 100_000), media_type="text/event-stream")
         if model == "html":
             return Response("<html>a page</html>", media_type="text/html")
         if model == "late":
@@ -74,6 +79,12 @@ async def _gone(request: Any, most_s: float) -> None:
         await asyncio.sleep(0.05)
 
 
+async def _without_end(part: bytes) -> AsyncIterator[bytes]:
+    while True:
+        yield part
+        await asyncio.sleep(0)
+
+
 async def _events(model: str, body: dict[str, Any]) -> AsyncIterator[str]:
     words = body["messages"][-1]["content"].upper().split(" ")[: body["max_tokens"]]
     yield ": a comment keeps the connection alive\n\n"
@@ -86,6 +97,9 @@ async def _events(model: str, body: dict[str, Any]) -> AsyncIterator[str]:
             return
         if model == "silent":
             await asyncio.sleep(30)
+        while model == "alive":
+            await asyncio.sleep(0.05)
+            yield ": still here\n\n"
         if model == "nonsense":
             yield "data: {no json\n\n"
         if model == "broken":

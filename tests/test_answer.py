@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -72,10 +73,32 @@ class Dies(Writes):
         raise ModelDied("the worker ended", "ask again")
 
 
-@pytest.fixture
+class Remembers:
+    """A retriever or a reader that does its work once for each question: many drafts, one reading."""
+
+    def __init__(self, worker: Any) -> None:
+        self._worker, self._done = worker, dict[str, Any]()
+
+    def retrieve(self, query: str, **asked: Any) -> Any:
+        return self._once(("hits", query, *asked.values()), lambda: self._worker.retrieve(query, **asked))
+
+    def read(self, question: str, texts: Sequence[str]) -> Any:
+        return self._once(("readings", question, *texts), lambda: self._worker.read(question, texts))
+
+    def _once(self, key: tuple[object, ...], work: Callable[[], Any]) -> Any:
+        if repr(key) not in self._done:
+            self._done[repr(key)] = work()
+        return self._done[repr(key)]
+
+
+def remembering(rooms: Rooms) -> Rooms:
+    return replace(rooms, retriever=Remembers(rooms.retriever), reader=Remembers(rooms.reader))
+
+
+@pytest.fixture(scope="module")
 def rooms(quoting: rag.Assistant) -> Rooms:
     """The real rooms over the seeds, with a model that is asked for prose, so that all that it writes is judged."""
-    return replace(quoting._rooms, style="prose")
+    return replace(remembering(quoting._rooms), style="prose")
 
 
 def last(events: Iterator[Event]) -> Answer:
@@ -132,7 +155,7 @@ def test_a_lie_is_withheld_and_the_quotes_answer_instead(quoting: rag.Assistant,
     assert all(claim.origin is Origin.QUOTE for claim in answer.claims), answer.text
     assert "250 cherry blossom trees" in answer.text
     assert bool(answer.trace.withheld) == bool(draft.strip())
-    assert answer.trace.draft == draft
+    assert answer.trace.draft == draft[: 8 * rooms.config.llm.max_tokens]
     sound(quoting, answer)
 
 

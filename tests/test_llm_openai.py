@@ -121,6 +121,23 @@ def test_a_silent_server_is_left_after_the_timeout(open_: Callable[..., OpenAILL
     assert time.monotonic() - start < 2
 
 
+def test_a_server_that_only_says_that_it_lives_is_left_after_the_timeout(open_: Callable[..., OpenAILLM]) -> None:
+    draft = open_("alive", timeout_s=0.5).stream(ASK, 9)
+    assert next(draft) == "ONE"
+    with pytest.raises(ModelDied, match="only that it lives"):
+        next(draft)
+
+
+@pytest.mark.parametrize("model", ["stream", "page"])
+def test_what_a_server_sends_without_an_end_is_not_kept(
+    open_: Callable[..., OpenAILLM], server: Server, model: str
+) -> None:
+    with pytest.raises(ModelError) as caught:
+        next(open_(model).stream(ASK, 9))
+    assert len(str(caught.value)) < 1000
+    server.wait_until_idle(5.0)
+
+
 def test_a_server_that_is_not_there_is_named(open_: Callable[..., OpenAILLM]) -> None:
     llm = OpenAILLM("http://127.0.0.1:9/v1", "any", retries=0)
     with pytest.raises(ModelDied, match=r"127\.0\.0\.1:9"):
