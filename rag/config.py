@@ -113,6 +113,8 @@ class AnswerConfig:
     strictness: str = _text("balanced", "how sure an answer must be", "strict", "balanced", "lenient")
     sentences: int = _int(4, 1, 32, "evidence sentences given to the model")
     quotes: int = _int(3, 1, 32, "nearest passages shown when no answer is confirmed")
+    supported: float = _float(0.8, 0.0, 1.0, "of the judge, from which a claim of the model is shown")
+    partial: float = _float(0.55, 0.0, 1.0, "of the judge, from which it is shown where strictness is lenient")
 
 
 @dataclass(frozen=True, slots=True)

@@ -145,12 +145,17 @@ def _whole_sentences(text: str) -> tuple[list[str], str]:
     spans = sentences(text)
     if len(spans) < 2:
         return [], text
-    return [words for s in spans[:-1] if (words := _LEADING.sub("", s.of(text)))], text[spans[-1].start :]
+    return [words for s in spans[:-1] if (words := _line(s.of(text)))], text[spans[-1].start :]
 
 
 def _last(pending: str, notes: Notes) -> Iterator[str]:
-    words = _LEADING.sub("", pending).strip()
+    words = _line(pending)
     if words and _FINISHED.search(words):
         yield words
     elif words:
         notes.withheld.append((words, "the model did not finish it"))
+
+
+def _line(text: str) -> str:
+    """A sentence on one line, without a bullet or a number before it."""
+    return " ".join(_LEADING.sub("", text).split())

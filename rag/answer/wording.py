@@ -11,14 +11,12 @@ from collections.abc import Iterator, Sequence
 from rag.answer.drafting import drafted
 from rag.answer.page import Notes, Page, Rooms, Stop, citation_of, nowhere
 from rag.cite import cite
+from rag.config import AnswerConfig
 from rag.judge import Judgement
 from rag.lack import telling
 from rag.text import stem, terms
 from rag.text import words as words_of
 from rag.types import Event, Evidence, Origin, Verdict, Waits
-
-SUPPORTED, PARTIAL = 0.8, 0.55
-"""Scores of the judge from which a claim counts as supported, and as partly (`python -m rag.evals.judge`)."""
 
 
 def worded(rooms: Rooms, notes: Notes, page: Page, evidence: Sequence[Evidence], stop: Stop) -> Iterator[Event]:
@@ -48,7 +46,7 @@ def _judged(rooms: Rooms, notes: Notes, words: str, evidence: Sequence[Evidence]
     judgement = rooms.judge.judge([words], [[e.text for e in aligned]], notes.query)[0] if aligned else Judgement(0.0)
     if foreign := _foreign(rooms, notes.query, words, aligned):
         judgement = Judgement(0.0, tuple(f"the passages do not speak of '{word}'" for word in foreign))
-    verdict = verdict_of(judgement)
+    verdict = verdict_of(judgement, rooms.config.answer)
     if verdict is Verdict.PARTIAL and rooms.config.answer.strictness != "lenient":
         verdict = Verdict.UNSUPPORTED
     if verdict is Verdict.UNSUPPORTED:
@@ -69,11 +67,11 @@ def _foreign(rooms: Rooms, question: str, claim: str, aligned: Sequence[Evidence
     return [w for w in asked if telling(w) and stem(w) in said - held and not unknown(stem(w))]
 
 
-def verdict_of(judgement: Judgement) -> Verdict:
+def verdict_of(judgement: Judgement, config: AnswerConfig) -> Verdict:
     """The judge's score as a verdict; its failures are the reasons."""
-    if judgement.score >= SUPPORTED:
+    if judgement.score >= config.supported:
         return Verdict.SUPPORTED
-    return Verdict.PARTIAL if judgement.score >= PARTIAL else Verdict.UNSUPPORTED
+    return Verdict.PARTIAL if judgement.score >= config.partial else Verdict.UNSUPPORTED
 
 
 def _says_answer(words: str, evidence: Sequence[Evidence]) -> bool:
