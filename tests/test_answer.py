@@ -351,3 +351,12 @@ def test_a_claim_may_not_take_its_subject_from_the_question_where_only_another_d
         assert [c.origin for c in lie.claims] != [Origin.MODEL] and "on the laptop is" not in lie.text
         true = said("The warranty lasts three years.", "How long does the warranty last?")
         assert true.text == "The warranty lasts three years."  # 'lasts' is the asker's own word for it
+
+
+def test_an_answer_says_how_much_of_the_model_was_left_out_and_what_kept_it_from_writing(rooms: Rooms) -> None:
+    true = "Japan will donate 250 cherry blossom trees to the United States."
+    assert last(stream(replace(rooms, llm=Writes(true)), TREES)).remarks == ()
+    told = last(stream(replace(rooms, llm=Writes(f"{true} It will send 90 gardeners. It has 7 legs.")), TREES)).remarks
+    assert told == ("2 sentences of the model were not backed by the documents and are left out.",)
+    assert last(stream(replace(rooms, llm=Writes("It has 7 legs.")), TREES)).remarks[0].startswith("1 sentence of")
+    assert last(stream(replace(rooms, llm=Dies("")), TREES)).remarks[-1] == "The model: the worker ended (ask again)"

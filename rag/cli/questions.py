@@ -132,6 +132,8 @@ def _print_answer(answer: Answer) -> None:
         )
         if answer.outcome is Outcome.ANSWERED and any(c.origin is Origin.MODEL for c in answer.claims):
             print(f"    “{_marked(citation)}”")
+    for remark in answer.remarks:
+        print(remark, file=sys.stderr)
 
 
 def _marked(citation: Citation) -> str:
