@@ -48,8 +48,8 @@ COSTS = {
     "step": 0.4,
     "future": 0.6,
 }
-# What is left for words that neither the quotes nor the question have: `ADDED` for each, so that one such word is one too
-# many ('poisonous trees', 'rice exports'), and less where they are more than `FREE` of the claim.
+# What is left for words that neither the quotes nor the question have: `ADDED` for each, so that one such word is one
+# too many ('poisonous trees', 'rice exports'), and less where they are more than `FREE` of the claim.
 ADDED, STEEP, FREE, LIGHTNESS = 0.78, 1.0, 0.3, 0.3
 
 
