@@ -107,16 +107,17 @@ def _other(question: Question, old: str, names: Names, rng: random.Random) -> st
     return None
 
 
-def said(edit: Edit, answer: Answer, own: bool = True) -> str:
-    """What the answer does with the edited text: follows, old, elsewhere or withheld; 'another' where it does not rest
-    on that text at all (`own` is False)."""
+def said(edit: Edit, answer: Answer, own: str | None = None) -> str:
+    """What the answer does with the edited text: follows, old, elsewhere or withheld. `own`: what of the answer rests on
+    that text, all of it if None; 'another' where that is nothing."""
     if answer.outcome is not Outcome.ANSWERED:
         return "withheld"
-    if not own:
+    words = answer.text if own is None else own
+    if not words:
         return "another"
-    if holds(answer.text, [edit.old]):
+    if holds(words, [edit.old]):
         return "old"
-    return "follows" if holds(answer.text, [edit.new]) else "elsewhere"
+    return "follows" if holds(words, [edit.new]) else "elsewhere"
 
 
 def says(answer: Answer, value: str) -> bool:
@@ -148,8 +149,8 @@ def main() -> None:
         for edit in edits(dataset, args.edits, args.seed):
             source = place.source[edit.question.gold[0]]
             before, after = both(assistant, place, edit, dataset, args.alone)
-            outcome, known = said(edit, after, _rests_on(after, source)), says(before, edit.old)
-            known = known and _rests_on(before, source)
+            outcome = said(edit, after, _resting(after, source))
+            known = says(before, edit.old) and holds(_resting(before, source), [edit.old])
             counts[known, outcome] += 1
             worded[outcome] += any(c.origin is Origin.MODEL for c in after.claims)
             if marked(before, edit.old) and outcome not in ("withheld", "another"):
@@ -181,8 +182,9 @@ def both(
         put(assistant, text)
 
 
-def _rests_on(answer: Answer, source: str) -> bool:
-    return any(c.source.id == source for c in answer.citations)
+def _resting(answer: Answer, source: str) -> str:
+    """The claims that rest on that document: beside them, another one may still say the old value, and be quoted."""
+    return " ".join(words for words, claim in answer if any(c.source.id == source for c in claim.citations))
 
 
 def follow(counts: Mapping[tuple[bool, str], int]) -> tuple[float, float, int]:

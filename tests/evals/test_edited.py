@@ -80,7 +80,8 @@ def test_following_is_counted_of_what_was_said_before_and_the_old_value_of_all()
 def test_a_question_to_the_whole_index_may_be_answered_from_another_document() -> None:
     edit = next(e for e in edits(DATASET, 99, 1) if e.question.id == "2")
     other = Answer("?", "It is 240 metres long.", (), (), Outcome.ANSWERED)
-    assert said(edit, other, own=False) == "another"
+    assert said(edit, other, own="") == "another"
+    assert said(edit, other, own=f"It is {edit.new} metres long.") == "follows"  # another text may still say 240
 
 
 def test_the_edited_text_is_read_back_and_the_index_is_as_before() -> None:
