@@ -7,6 +7,7 @@
     busy-N    503 for the first N requests, then echo          4xx, 5xx  that status
     filtered  ends with finish_reason content_filter           alive     one word, then a comment every 0.05 s
     stream    one line without an end                          page      a refusal without an end
+    full      503 always, with no word of when to ask again
 `GET /seen` tells what was asked and how many answers run; it is the witness that a client left.
 """
 
@@ -32,7 +33,7 @@ def application() -> Any:
     from starlette.responses import JSONResponse, Response, StreamingResponse
     from starlette.routing import Route
 
-    state: dict[str, Any] = {"asked": [], "running": 0, "keys": []}
+    state: dict[str, Any] = {"asked": [], "running": 0, "keys": [], "at": []}
 
     async def seen(_: Request) -> Response:
         return JSONResponse(state)
@@ -41,11 +42,14 @@ def application() -> Any:
         body = await request.json()
         model = body["model"]
         state["asked"].append(body)
+        state["at"].append(time.monotonic())
         state["keys"].append(request.headers.get("authorization", ""))
         times = sum(1 for asked in state["asked"] if asked["model"] == model)
         if model.isdigit():
             said = {"message": f"no, {state['keys'][-1]}: the context is too short", "type": "test"}
             return JSONResponse({"error": said}, status_code=int(model))
+        if model == "full":
+            return JSONResponse({"error": "busy"}, status_code=503)
         if model.startswith("busy-") and times <= int(model.split("-")[1]):
             return JSONResponse({"error": "busy"}, status_code=503, headers={"retry-after": "0"})
         if model == "page":
@@ -116,7 +120,8 @@ def _event(delta: dict[str, Any], finish: str | None = None) -> str:
 class Server:
     """A running server: its address, and what it has seen."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, process: subprocess.Popen[bytes]) -> None:
+        self.process = process
         self.base_url = f"http://127.0.0.1:{port}/v1"
         self._seen = f"http://127.0.0.1:{port}/seen"
 
@@ -143,7 +148,7 @@ def serving() -> Iterator[Server]:
         port = probe.getsockname()[1]
     process = subprocess.Popen([sys.executable, "-P", str(Path(__file__).resolve()), str(port)])
     try:
-        server = Server(port)
+        server = Server(port, process)
         end = time.monotonic() + 60
         while True:
             try:

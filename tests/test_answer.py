@@ -14,6 +14,7 @@ import rag
 from rag.answer import Rooms, stream
 from rag.errors import Cancelled, ModelDied, QuestionError
 from rag.read import Reading
+from rag.retrieve import Query
 from rag.types import (
     Answer,
     Document,
@@ -79,8 +80,11 @@ class Remembers:
     def __init__(self, worker: Any) -> None:
         self._worker, self._done = worker, dict[str, Any]()
 
-    def retrieve(self, query: str, **asked: Any) -> Any:
-        return self._once(("hits", query, *asked.values()), lambda: self._worker.retrieve(query, **asked))
+    def follow(self, query: Query, where: Any) -> Any:
+        return self._once(("hits", query, where), lambda: self._worker.follow(query, where))
+
+    def rare(self, stems: Sequence[str]) -> Any:
+        return self._worker.rare(stems)
 
     def read(self, question: str, texts: Sequence[str]) -> Any:
         return self._once(("readings", question, *texts), lambda: self._worker.read(question, texts))

@@ -108,8 +108,8 @@ def _other(question: Question, old: str, names: Names, rng: random.Random) -> st
 
 
 def said(edit: Edit, answer: Answer, own: str | None = None) -> str:
-    """What the answer does with the edited text: follows, old, elsewhere or withheld. `own`: what of the answer rests on
-    that text, all of it if None; 'another' where that is nothing."""
+    """What the answer does with the edited text: follows, old, elsewhere or withheld. `own`: what of the answer rests
+    on that text, all of it if None; 'another' where that is nothing."""
     if answer.outcome is not Outcome.ANSWERED:
         return "withheld"
     words = answer.text if own is None else own
