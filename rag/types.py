@@ -350,19 +350,6 @@ class Answer:
         """Each citation once, in the order in which the answer uses them; number `[n]` is position n, from 1."""
         return tuple(dict.fromkeys(c for claim in self.claims for c in claim.citations))
 
-    @property
-    def remarks(self) -> tuple[str, ...]:
-        """What the asker should know of the model's part: how much of it was left out, and what kept it from writing.
-
-        >>> Answer("?", "", (), (), Outcome.ANSWERED, Trace(withheld=(("It is 3.", "3 is not in the quotes"),))).remarks
-        ('1 sentence of the model was not backed by the documents and is left out.',)
-        """
-        left = len(self.trace.withheld)
-        many = f"{left} sentences of the model were not backed by the documents and are left out."
-        one = "1 sentence of the model was not backed by the documents and is left out."
-        said = () if not left else (one if left == 1 else many,)
-        return (*said, f"The model: {self.trace.trouble}") if self.trace.trouble else said
-
     def __iter__(self) -> Iterator[tuple[str, Claim]]:
         """Each claim with its words: `for words, claim in answer`."""
         return ((claim.at.of(self.text), claim) for claim in self.claims)

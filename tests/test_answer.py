@@ -12,6 +12,7 @@ import pytest
 
 import rag
 from rag.answer import Rooms, stream
+from rag.answer.remarks import remarks
 from rag.errors import Cancelled, ModelDied, QuestionError
 from rag.read import Reading
 from rag.retrieve import Query
@@ -359,8 +360,11 @@ def test_a_claim_may_not_take_its_subject_from_the_question_where_only_another_d
 
 def test_an_answer_says_how_much_of_the_model_was_left_out_and_what_kept_it_from_writing(rooms: Rooms) -> None:
     true = "Japan will donate 250 cherry blossom trees to the United States."
-    assert last(stream(replace(rooms, llm=Writes(true)), TREES)).remarks == ()
-    told = last(stream(replace(rooms, llm=Writes(f"{true} It will send 90 gardeners. It has 7 legs.")), TREES)).remarks
+    assert remarks(last(stream(replace(rooms, llm=Writes(true)), TREES))) == ()
+    draft = f"{true} It will send 90 gardeners. It has 7 legs."
+    told = remarks(last(stream(replace(rooms, llm=Writes(draft)), TREES)))
     assert told == ("2 sentences of the model were not backed by the documents and are left out.",)
-    assert last(stream(replace(rooms, llm=Writes("It has 7 legs.")), TREES)).remarks[0].startswith("1 sentence of")
-    assert last(stream(replace(rooms, llm=Dies("")), TREES)).remarks[-1] == "The model: the worker ended (ask again)"
+    one = remarks(last(stream(replace(rooms, llm=Writes("It has 7 legs.")), TREES)))
+    assert one[0].startswith("1 sentence of")
+    died = remarks(last(stream(replace(rooms, llm=Dies("")), TREES)))
+    assert died[-1] == "The model: the worker ended (ask again)"

@@ -12,6 +12,7 @@ import pytest
 from fakes import Server, serving
 
 import rag
+from rag.answer.remarks import remarks
 from rag.errors import Cancelled, ConfigError, ModelDied, ModelError, PromptTooLong
 from rag.llm.openai import OpenAILLM
 from rag.types import Message
@@ -233,7 +234,7 @@ def test_a_server_that_is_killed_in_mid_answer_leaves_the_quotes_and_it_is_told(
             (answer,) = answers
             assert "250 cherry blossom trees" in answer.text
             assert all(assistant.holds(c) for c in answer.citations) and answer.citations
-            assert "127.0.0.1" in answer.trace.trouble and answer.trace.trouble in answer.remarks[-1]
+            assert "127.0.0.1" in answer.trace.trouble and answer.trace.trouble in remarks(answer)[-1]
 
 
 def test_timeout_and_retries_are_settings_and_reach_the_server(server: Server, seeds: Path) -> None:

@@ -118,6 +118,8 @@ def _keep(assistant: Assistant, answer: Answer, receipt: Path | None) -> None:
 def _print_answer(answer: Answer) -> None:
     """What was searched with where that is not the question; the claims with their numbers, what is a quote in
     quotation marks; then the sources."""
+    from rag.answer.remarks import remarks
+
     if answer.trace.query not in ("", answer.question):
         print(dim(f"searched with: {answer.trace.query}\n"))
     numbers = {c: n for n, c in enumerate(answer.citations, start=1)}
@@ -139,7 +141,7 @@ def _print_answer(answer: Answer) -> None:
         )
         if answer.outcome is Outcome.ANSWERED and any(c.origin is Origin.MODEL for c in answer.claims):
             print(f"    “{_marked(citation)}”")
-    for remark in answer.remarks:
+    for remark in remarks(answer):
         print(remark, file=sys.stderr)
 
 
