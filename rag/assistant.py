@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rag.config import Config
-from rag.errors import ConfigError, IndexMissing, RagError, UsageError
+from rag.errors import Busy, ConfigError, IndexMissing, RagError, UsageError
 from rag.filters import Filter
 from rag.library import Library
 from rag.types import Answer, Hit
@@ -141,7 +141,7 @@ class Assistant(Library):
 
         rooms = self._rooms_with(settings or {})
         if rooms.llm is not None:
-            rooms.llm.warm()  # it loads while the passages are found and read
+            _begin(rooms.llm)
         return stream(rooms, question, history, _narrowed(where, sources))
 
     def writers(self) -> list[str]:
@@ -253,7 +253,7 @@ class Assistant(Library):
         if c.base_url:
             from rag.llm.openai import OpenAILLM
 
-            return OpenAILLM(c.base_url, c.model, key_env=c.key_env, window=c.window)
+            return OpenAILLM(c.base_url, c.model, c.key_env, c.timeout_s, c.retries, c.window)
         entry = self._writer
         if entry is None:
             return None
@@ -298,6 +298,17 @@ class Assistant(Library):
             }
 
         return now
+
+
+def _begin(llm: LLM) -> None:
+    """Let it load while the passages are found and read. What fails, as a model too big for the memory, will be said by
+    its draft, and the quotes answer without it. Raises Busy."""
+    try:
+        llm.warm()
+    except Busy:
+        raise
+    except Exception:  # an LLM is not ours, and may raise anything
+        pass
 
 
 def _narrowed(where: Filter | None, sources: Collection[str] | None) -> Filter | None:

@@ -95,6 +95,9 @@ class LLMConfig:
     key_env: str = _text("OPENAI_API_KEY", "the environment variable that holds the server's key")
     window: int = _int(2048, 256, 1_048_576, "tokens of prompt and answer together")
     max_tokens: int = _int(96, 1, 65_536, "tokens of one answer")
+    deadline_s: float = _float(120.0, 0.1, 86_400.0, "seconds of one draft, from its turn on; then the quotes answer")
+    timeout_s: float = _float(60.0, 0.1, 3600.0, "seconds of silence after which a server is given up")
+    retries: int = _int(2, 0, 20, "times that a server is asked again while nothing of its answer has come")
     threads: int = _int(0, 0, 1024, "of the LLM; 0: the number of physical cores")
     style: str = _text(
         "auto",
@@ -113,6 +116,8 @@ class AnswerConfig:
     strictness: str = _text("balanced", "how sure an answer must be", "strict", "balanced", "lenient")
     sentences: int = _int(4, 1, 32, "evidence sentences given to the model")
     quotes: int = _int(3, 1, 32, "nearest passages shown when no answer is confirmed")
+    supported: float = _float(0.8, 0.0, 1.0, "of the judge, from which a claim of the model is shown")
+    partial: float = _float(0.55, 0.0, 1.0, "of the judge, from which it is shown where strictness is lenient")
 
 
 @dataclass(frozen=True, slots=True)

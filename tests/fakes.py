@@ -5,7 +5,9 @@
     silent    one word, then nothing for 30 s                  nonsense  events that are no JSON
     html      a web page with status 200                       broken    an error inside the stream
     busy-N    503 for the first N requests, then echo          4xx, 5xx  that status
-    filtered  ends with finish_reason content_filter
+    filtered  ends with finish_reason content_filter           alive     one word, then a comment every 0.05 s
+    stream    one line without an end                          page      a refusal without an end
+    full      503 always, with no word of when to ask again
 `GET /seen` tells what was asked and how many answers run; it is the witness that a client left.
 """
 
@@ -31,7 +33,7 @@ def application() -> Any:
     from starlette.responses import JSONResponse, Response, StreamingResponse
     from starlette.routing import Route
 
-    state: dict[str, Any] = {"asked": [], "running": 0, "keys": []}
+    state: dict[str, Any] = {"asked": [], "running": 0, "keys": [], "at": []}
 
     async def seen(_: Request) -> Response:
         return JSONResponse(state)
@@ -40,13 +42,20 @@ def application() -> Any:
         body = await request.json()
         model = body["model"]
         state["asked"].append(body)
+        state["at"].append(time.monotonic())
         state["keys"].append(request.headers.get("authorization", ""))
         times = sum(1 for asked in state["asked"] if asked["model"] == model)
         if model.isdigit():
             said = {"message": f"no, {state['keys'][-1]}: the context is too short", "type": "test"}
             return JSONResponse({"error": said}, status_code=int(model))
+        if model == "full":
+            return JSONResponse({"error": "busy"}, status_code=503)
         if model.startswith("busy-") and times <= int(model.split("-")[1]):
             return JSONResponse({"error": "busy"}, status_code=503, headers={"retry-after": "0"})
+        if model == "page":
+            return StreamingResponse(_without_end(b"no "), status_code=404, media_type="text/html")
+        if model == "stream":
+            return StreamingResponse(_without_end(b"data: " + b"x" * 100_000), media_type="text/event-stream")
         if model == "html":
             return Response("<html>a page</html>", media_type="text/html")
         if model == "late":
@@ -74,6 +83,12 @@ async def _gone(request: Any, most_s: float) -> None:
         await asyncio.sleep(0.05)
 
 
+async def _without_end(part: bytes) -> AsyncIterator[bytes]:
+    while True:
+        yield part
+        await asyncio.sleep(0)
+
+
 async def _events(model: str, body: dict[str, Any]) -> AsyncIterator[str]:
     words = body["messages"][-1]["content"].upper().split(" ")[: body["max_tokens"]]
     yield ": a comment keeps the connection alive\n\n"
@@ -86,6 +101,9 @@ async def _events(model: str, body: dict[str, Any]) -> AsyncIterator[str]:
             return
         if model == "silent":
             await asyncio.sleep(30)
+        while model == "alive":
+            await asyncio.sleep(0.05)
+            yield ": still here\n\n"
         if model == "nonsense":
             yield "data: {no json\n\n"
         if model == "broken":
@@ -102,7 +120,8 @@ def _event(delta: dict[str, Any], finish: str | None = None) -> str:
 class Server:
     """A running server: its address, and what it has seen."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, process: subprocess.Popen[bytes]) -> None:
+        self.process = process
         self.base_url = f"http://127.0.0.1:{port}/v1"
         self._seen = f"http://127.0.0.1:{port}/seen"
 
@@ -129,7 +148,7 @@ def serving() -> Iterator[Server]:
         port = probe.getsockname()[1]
     process = subprocess.Popen([sys.executable, "-P", str(Path(__file__).resolve()), str(port)])
     try:
-        server = Server(port)
+        server = Server(port, process)
         end = time.monotonic() + 60
         while True:
             try:

@@ -6,13 +6,16 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import rag
 from rag.answer import Rooms, stream
+from rag.answer.remarks import remarks
 from rag.errors import Cancelled, ModelDied, QuestionError
 from rag.read import Reading
+from rag.retrieve import Query
 from rag.text import sentences
 from rag.types import (
     Answer,
@@ -73,10 +76,35 @@ class Dies(Writes):
         raise ModelDied("the worker ended", "ask again")
 
 
-@pytest.fixture
+class Remembers:
+    """A retriever or a reader that does its work once for each question: many drafts, one reading."""
+
+    def __init__(self, worker: Any) -> None:
+        self._worker, self._done = worker, dict[str, Any]()
+
+    def follow(self, query: Query, where: Any) -> Any:
+        return self._once(("hits", query, where), lambda: self._worker.follow(query, where))
+
+    def rare(self, stems: Sequence[str]) -> Any:
+        return self._worker.rare(stems)
+
+    def read(self, question: str, texts: Sequence[str]) -> Any:
+        return self._once(("readings", question, *texts), lambda: self._worker.read(question, texts))
+
+    def _once(self, key: tuple[object, ...], work: Callable[[], Any]) -> Any:
+        if repr(key) not in self._done:
+            self._done[repr(key)] = work()
+        return self._done[repr(key)]
+
+
+def remembering(rooms: Rooms) -> Rooms:
+    return replace(rooms, retriever=Remembers(rooms.retriever), reader=Remembers(rooms.reader))
+
+
+@pytest.fixture(scope="module")
 def rooms(quoting: rag.Assistant) -> Rooms:
     """The real rooms over the seeds, with a model that is asked for prose, so that all that it writes is judged."""
-    return replace(quoting._rooms, style="prose")
+    return replace(remembering(quoting._rooms), style="prose")
 
 
 def last(events: Iterator[Event]) -> Answer:
@@ -133,7 +161,7 @@ def test_a_lie_is_withheld_and_the_quotes_answer_instead(quoting: rag.Assistant,
     assert all(claim.origin is Origin.QUOTE for claim in answer.claims), answer.text
     assert "250 cherry blossom trees" in answer.text
     assert bool(answer.trace.withheld) == bool(draft.strip())
-    assert answer.trace.draft == draft
+    assert answer.trace.draft == draft[: 8 * rooms.config.llm.max_tokens]
     sound(quoting, answer)
 
 
@@ -365,3 +393,15 @@ def test_a_claim_may_not_take_its_subject_from_the_question_where_only_another_d
         assert [c.origin for c in lie.claims] != [Origin.MODEL] and "on the laptop is" not in lie.text
         true = said("The warranty lasts three years.", "How long does the warranty last?")
         assert true.text == "The warranty lasts three years."  # 'lasts' is the asker's own word for it
+
+
+def test_an_answer_says_how_much_of_the_model_was_left_out_and_what_kept_it_from_writing(rooms: Rooms) -> None:
+    true = "Japan will donate 250 cherry blossom trees to the United States."
+    assert remarks(last(stream(replace(rooms, llm=Writes(true)), TREES))) == ()
+    draft = f"{true} It will send 90 gardeners. It has 7 legs."
+    told = remarks(last(stream(replace(rooms, llm=Writes(draft)), TREES)))
+    assert told == ("2 sentences of the model were not backed by the documents and are left out.",)
+    one = remarks(last(stream(replace(rooms, llm=Writes("It has 7 legs.")), TREES)))
+    assert one[0].startswith("1 sentence of")
+    died = remarks(last(stream(replace(rooms, llm=Dies("")), TREES)))
+    assert died[-1] == "The model: the worker ended (ask again)"

@@ -62,7 +62,7 @@ def test_a_place_in_the_line_is_said_beside_the_answer_not_in_it(
         def filter(self, **_: object) -> None:
             return None
 
-        def stream(self, question: str, where: None) -> Iterator[Event]:
+        def stream(self, question: str, **_: object) -> Iterator[Event]:
             yield from (Waits(2), Waits(1), Answer(question, "Nothing was found.", (), (), Outcome.NOTHING))
 
     monkeypatch.setattr(questions, "opened", lambda *_, **__: nullcontext(Busy()))

@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from rag.config import AnswerConfig
 from rag.evals import judge as evaluation
 from rag.evals.claims import Pair
-from rag.evals.judge import DATA, PARTIAL, SUPPORTED, balanced, rows
+from rag.evals.judge import DATA, balanced, rows
 from rag.judge import Judgement, RuleJudge
 
+SUPPORTED, PARTIAL = AnswerConfig().supported, AnswerConfig().partial
 TREES = (
     "As a symbol of friendship, Takaichi announced that Japan will donate 250 cherry blossom trees to the United "
     "States in celebration of the upcoming 250th anniversary of America’s founding in 2026."

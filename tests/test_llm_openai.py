@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from fakes import Server, serving
 
+import rag
+from rag.answer.remarks import remarks
 from rag.errors import Cancelled, ConfigError, ModelDied, ModelError, PromptTooLong
 from rag.llm.openai import OpenAILLM
 from rag.types import Message
@@ -76,6 +80,15 @@ def test_a_server_that_stays_busy_is_given_up_after_the_retries(
     assert sum(asked["model"] == "busy-99" for asked in server.seen()["asked"]) == 2
 
 
+def test_the_pauses_between_two_tries_grow(open_: Callable[..., OpenAILLM], server: Server) -> None:
+    before = len(server.seen()["asked"])
+    with pytest.raises(ModelError, match="503"):
+        next(open_("full", retries=2).stream(ASK, 9))
+    at = server.seen()["at"][before:]
+    first, second = (b - a for a, b in itertools.pairwise(at))
+    assert first > 0.45 and second > 0.95 and first < second + 0.2  # half a second, then a whole one, or more
+
+
 @pytest.mark.parametrize("status", ["401", "403", "404", "422"])
 def test_a_refusal_is_not_repeated_and_never_shows_the_key(
     open_: Callable[..., OpenAILLM], server: Server, status: str
@@ -119,6 +132,23 @@ def test_a_silent_server_is_left_after_the_timeout(open_: Callable[..., OpenAILL
     with pytest.raises(ModelDied, match="silent"):
         next(draft)
     assert time.monotonic() - start < 2
+
+
+def test_a_server_that_only_says_that_it_lives_is_left_after_the_timeout(open_: Callable[..., OpenAILLM]) -> None:
+    draft = open_("alive", timeout_s=0.5).stream(ASK, 9)
+    assert next(draft) == "ONE"
+    with pytest.raises(ModelDied, match="only that it lives"):
+        next(draft)
+
+
+@pytest.mark.parametrize("model", ["stream", "page"])
+def test_what_a_server_sends_without_an_end_is_not_kept(
+    open_: Callable[..., OpenAILLM], server: Server, model: str
+) -> None:
+    with pytest.raises(ModelError) as caught:
+        next(open_(model).stream(ASK, 9))
+    assert len(str(caught.value)) < 1000
+    server.wait_until_idle(5.0)
 
 
 def test_a_server_that_is_not_there_is_named(open_: Callable[..., OpenAILLM]) -> None:
@@ -187,3 +217,30 @@ def test_a_password_in_the_address_is_refused_and_not_told() -> None:
     with pytest.raises(ConfigError, match=r"127\.0\.0\.1 holds a user or a password") as caught:
         OpenAILLM("http://me:hidden@127.0.0.1:9/v1", "any")
     assert "hidden" not in str(caught.value)
+
+
+def test_a_server_that_is_killed_in_mid_answer_leaves_the_quotes_and_it_is_told(seeds: Path) -> None:
+    with serving() as server:
+        settings = {"llm_base_url": server.base_url, "llm_model": "slow", "llm_retries": 0}
+        with rag.open(documents=seeds, **settings) as assistant:
+            answers: list[rag.Answer] = []
+            question = "How many cherry blossom trees will Japan donate to the United States?"
+            asker = threading.Thread(target=lambda: answers.append(assistant.ask(question)))
+            asker.start()
+            while not server.seen()["running"]:
+                time.sleep(0.02)
+            server.process.kill()
+            asker.join(60)
+            (answer,) = answers
+            assert "250 cherry blossom trees" in answer.text
+            assert all(assistant.holds(c) for c in answer.citations) and answer.citations
+            assert "127.0.0.1" in answer.trace.trouble and answer.trace.trouble in remarks(answer)[-1]
+
+
+def test_timeout_and_retries_are_settings_and_reach_the_server(server: Server, seeds: Path) -> None:
+    before = len(server.seen()["asked"])
+    settings = {"llm_base_url": server.base_url, "llm_model": "full", "llm_retries": 1, "llm_timeout_s": 5}
+    with rag.open(documents=seeds, **settings) as assistant:
+        answer = assistant.ask("How many cherry blossom trees will Japan donate to the United States?")
+    assert "503" in answer.trace.trouble and "250" in answer.text
+    assert len(server.seen()["asked"]) == before + 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -265,6 +266,21 @@ def test_the_date_of_a_document_stands_beside_what_it_says(small: rag.Assistant)
     assert isinstance(answer, Answer)
     assert ("300", "2019-03-01") in {(s.says, s.as_of) for s in answer.conflicts}
     assert "“300” (as of 2019-03-01)" in answer.text
+
+
+def test_dates_that_files_give_themselves_reach_the_answer(tmp_path: Path) -> None:
+    (tmp_path / "old.html").write_text(
+        '<html><head><title>Old guide</title><meta name="date" content="2019-03-01"></head>'
+        "<body><p>The Blue Tower is 300 metres tall.</p></body></html>"
+    )
+    (tmp_path / "new.md").write_text(
+        "---\ntitle: New guide\ndate: 2024-05-02\n---\nVisitors read that the Blue Tower is 324 metres tall.\n"
+    )
+    with rag.open(documents=tmp_path, llm_model="none", read_model="overlap") as assistant:
+        answer = assistant.ask("How many metres tall is the Blue Tower?")
+        assert {(s.says, s.as_of) for s in answer.conflicts} == {("300", "2019-03-01"), ("324", "2024-05-02")}
+        assert "“300” (as of 2019-03-01)" in answer.text and "“324” (as of 2024-05-02)" in answer.text
+        assert all(assistant.holds(c) for side in answer.conflicts for c in side.citations)
 
 
 def test_documents_that_agree_are_counted(small: rag.Assistant) -> None:

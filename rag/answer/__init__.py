@@ -23,7 +23,7 @@ from rag.answer.wording import worded
 from rag.errors import Cancelled
 from rag.filters import Filter
 from rag.kinds import kind_of
-from rag.retrieve import checked, standalone
+from rag.retrieve import checked, resolved
 from rag.types import Answer, Event, Found, Outcome, Quoted
 
 __all__ = ["Rooms", "Stream", "stream"]
@@ -66,9 +66,10 @@ def _events(
 ) -> Generator[Event, None, None]:
     notes, page = Notes(), Page()
     start = time.perf_counter()
-    notes.query = standalone(question, history)
     with notes.timed("retrieve"):
-        hits = notes.hits = rooms.retriever.retrieve(notes.query, where=where)
+        query = resolved(question, history, rooms.retriever.rare)
+        hits = notes.hits = rooms.retriever.follow(query, where)
+    notes.query = query.text
     yield Found(hits)
     with notes.timed("read"):
         found = weighed(rooms, question, notes, hits)

@@ -116,7 +116,7 @@ class Stop:
 def close(draft: object) -> None:
     close = getattr(draft, "close", None)
     if close is not None:
-        with suppress(ValueError):  # a plain generator that is running: it ends at its next piece
+        with suppress(Exception):  # a plain generator that is running ends at its next piece; an LLM may raise anything
             close()
 
 

@@ -22,7 +22,7 @@ _OPENING = re.compile(
     re.I,
 )
 _OPEN = re.compile(r"\b(?:can|could|will|would|shall|should|may|might|must)\b", re.I)
-_CARRIED = 0.8  # the judge's score, of words alone, from which a quote carries the question
+_CARRIED = 0.75  # the judge's score, of words alone, from which a quote carries the question
 _BEYOND = re.compile(r"\b(?:exceed|surpass|top|reach)(?:s|es|ed)?\b", re.I)
 _ENOUGH = 3  # words of weight without which 'yes' rests on too little
 _QUALIFIERS = frozenset(

@@ -6,31 +6,24 @@ what holds is shown. Nothing of the model is shown before it has said the short 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 
+from rag.answer.drafting import drafted
 from rag.answer.page import Notes, Page, Rooms, Stop, citation_of, nowhere
 from rag.cite import cite
-from rag.errors import ModelError
+from rag.config import AnswerConfig
 from rag.judge import Judgement
 from rag.lack import telling
-from rag.llm import waits
-from rag.prompt import fitting
-from rag.text import sentences, stem, terms
+from rag.text import stem, terms
 from rag.text import words as words_of
 from rag.types import Event, Evidence, Origin, Verdict, Waits
-
-SUPPORTED, PARTIAL = 0.8, 0.55
-"""Scores of the judge from which a claim counts as supported, and as partly (`python -m rag.evals.judge`)."""
-_FINISHED = re.compile(r"[.!?…。！？][\"'”’)\]]*$")
-_LEADING = re.compile(r"^\s*(?:(?:[-*•]|\d{1,2}[.)]|\[\d+\]|(?:Answer|A):)\s*)+")
 
 
 def worded(rooms: Rooms, notes: Notes, page: Page, evidence: Sequence[Evidence], stop: Stop) -> Iterator[Event]:
     """The claims of the LLM that hold, as they are written; none if it never says the short answer."""
     held_back: list[tuple[str, list[Evidence], Verdict]] = []
     said = False
-    for words in _drafted(rooms, notes, evidence, stop):
+    for words in drafted(rooms, notes, evidence, stop):
         if isinstance(words, Waits):
             yield words
             continue
@@ -47,59 +40,13 @@ def worded(rooms: Rooms, notes: Notes, page: Page, evidence: Sequence[Evidence],
     notes.withheld += [(words, "it does not say the answer that the evidence holds") for words, _, _ in held_back]
 
 
-def _drafted(rooms: Rooms, notes: Notes, evidence: Sequence[Evidence], stop: Stop) -> Iterator[str | Waits]:
-    """The sentences of the draft, each as soon as it is whole; before them, the place in the model's line."""
-    if rooms.llm is None:
-        return
-    config = rooms.config.llm
-    try:
-        with notes.timed("prompt"):
-            room = rooms.llm.window - config.max_tokens
-            prompt = fitting(rooms.style, notes.query, evidence, rooms.llm.length, room)
-            notes.prompt = rooms.llm.render(prompt) if prompt else ""
-        if not prompt:
-            notes.trouble = "the question leaves no room for evidence in the model's window"
-            return
-        pending = ""
-        draft = stop.ends(rooms.llm.stream(prompt, config.max_tokens, config.seed))
-        with notes.timed("wait"):
-            yield from map(Waits, waits(draft))
-        with notes.timed("llm"):
-            for piece in draft:
-                notes.draft += piece
-                whole, pending = _whole_sentences(pending + piece)
-                if whole and rooms.style == "sentence":
-                    yield whole[0]
-                    return  # one was asked for; leaving frees the model
-                yield from whole
-        yield from _last(pending, notes)
-    except ModelError as e:
-        notes.trouble = str(e)
-
-
-def _whole_sentences(text: str) -> tuple[list[str], str]:
-    """The sentences of `text` that another one follows, and the rest."""
-    spans = sentences(text)
-    if len(spans) < 2:
-        return [], text
-    return [words for s in spans[:-1] if (words := _LEADING.sub("", s.of(text)))], text[spans[-1].start :]
-
-
-def _last(pending: str, notes: Notes) -> Iterator[str]:
-    words = _LEADING.sub("", pending).strip()
-    if words and _FINISHED.search(words):
-        yield words
-    elif words:
-        notes.withheld.append((words, "the model did not finish it"))
-
-
 def _judged(rooms: Rooms, notes: Notes, words: str, evidence: Sequence[Evidence]) -> tuple[list[Evidence], Verdict]:
     """The evidence that the claim rests on, and the verdict; what is not shown is noted with its reason."""
     aligned = cite(words, evidence, rooms.weigh(list(dict.fromkeys(terms(words)))))
     judgement = rooms.judge.judge([words], [[e.text for e in aligned]], notes.query)[0] if aligned else Judgement(0.0)
     if foreign := _foreign(rooms, notes.query, words, aligned):
         judgement = Judgement(0.0, tuple(f"the passages do not speak of '{word}'" for word in foreign))
-    verdict = verdict_of(judgement)
+    verdict = verdict_of(judgement, rooms.config.answer)
     if verdict is Verdict.PARTIAL and rooms.config.answer.strictness != "lenient":
         verdict = Verdict.UNSUPPORTED
     if verdict is Verdict.UNSUPPORTED:
@@ -120,11 +67,11 @@ def _foreign(rooms: Rooms, question: str, claim: str, aligned: Sequence[Evidence
     return [w for w in asked if telling(w) and stem(w) in said - held and not unknown(stem(w))]
 
 
-def verdict_of(judgement: Judgement) -> Verdict:
+def verdict_of(judgement: Judgement, config: AnswerConfig) -> Verdict:
     """The judge's score as a verdict; its failures are the reasons."""
-    if judgement.score >= SUPPORTED:
+    if judgement.score >= config.supported:
         return Verdict.SUPPORTED
-    return Verdict.PARTIAL if judgement.score >= PARTIAL else Verdict.UNSUPPORTED
+    return Verdict.PARTIAL if judgement.score >= config.partial else Verdict.UNSUPPORTED
 
 
 def _says_answer(words: str, evidence: Sequence[Evidence]) -> bool:

@@ -35,6 +35,9 @@ def ask(
     question: Annotated[str, typer.Argument(help="The question, in quotes.")],
     llm: Annotated[bool, typer.Option(help="Let the LLM word the answer; --no-llm gives quotes alone.")] = True,
     strictness: Annotated[str | None, typer.Option(help="strict, balanced or lenient.")] = None,
+    after: Annotated[
+        list[str], typer.Option(help="A question asked before, which this one leans on. May be repeated, oldest first.")
+    ] = [],  # noqa: B006 - typer copies it
     receipt: Annotated[Path | None, typer.Option(help="Write the answer's receipt here, for `rag verify`.")] = None,
     source: Source = [],  # noqa: B006 - typer copies it
     type_: Type = [],  # noqa: B006
@@ -52,12 +55,13 @@ def ask(
     flags = {"answer.strictness": strictness, "llm.model": None if llm else "none"}
     with opened(index, set_, flags={k: v for k, v in flags.items() if v is not None}) as assistant:
         where = assistant.filter(sources=source, types=type_, collections=collection, since=since, until=until)
+        history = [(asked, "") for asked in after]
         if as_json:
-            answer = assistant.ask(question, where=where)
+            answer = assistant.ask(question, history=history, where=where)
             print_json(answer)
             _keep(assistant, answer, receipt)
             return
-        for event in assistant.stream(question, where=where):
+        for event in assistant.stream(question, history=history, where=where):
             if isinstance(event, Quoted) and sys.stdout.isatty():
                 print(f"{dim('found: ')}{dim(one_line(event.citations[0].quote, 160))}\n")
             elif isinstance(event, Wrote) and sys.stdout.isatty():
@@ -115,7 +119,12 @@ def _keep(assistant: Assistant, answer: Answer, receipt: Path | None) -> None:
 
 
 def _print_answer(answer: Answer) -> None:
-    """The claims with their numbers, what is a quote in quotation marks, then the sources."""
+    """What was searched with where that is not the question; the claims with their numbers, what is a quote in
+    quotation marks; then the sources."""
+    from rag.answer.remarks import remarks
+
+    if answer.trace.query not in ("", answer.question):
+        print(dim(f"searched with: {answer.trace.query}\n"))
     numbers = {c: n for n, c in enumerate(answer.citations, start=1)}
     opening = answer.text[: answer.claims[0].at.start].strip() if answer.claims else answer.text
     if opening:
@@ -135,6 +144,8 @@ def _print_answer(answer: Answer) -> None:
         )
         if answer.outcome is Outcome.ANSWERED and any(c.origin is Origin.MODEL for c in answer.claims):
             print(f"    “{_marked(citation)}”")
+    for remark in remarks(answer):
+        print(remark, file=sys.stderr)
 
 
 def _marked(citation: Citation) -> str:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rag.errors import UsageError
-from rag.evals.datasets import Dataset, Question
+from rag.evals.datasets import Dataset, Question, Text
 from rag.evals.scoring import exact, f1, holds
 from rag.text import sentences
 from rag.types import Answer, Evidence, Hit, Message, Origin, Outcome, Source, Span, Verdict
@@ -91,9 +91,14 @@ def indexed(assistant: Assistant, dataset: Dataset, progress: Progress | None = 
     there = {row.source.uri for row in assistant.sources()}
     for n, text in enumerate(dataset.texts, start=1):
         if placed(text.id) not in there:
-            assistant.add_text(text.text, title=text.title, uri=placed(text.id))
+            put(assistant, text)
         if progress is not None:
             progress(n, len(dataset.texts))
+
+
+def put(assistant: Assistant, text: Text) -> None:
+    """One text in its place in the index, instead of what was there."""
+    assistant.add_text(text.text, title=text.title, uri=placed(text.id))
 
 
 def ask_all(

@@ -32,13 +32,15 @@ SOURCES = (
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A claim, its quotes, and whether they carry it. `kind`: how it was made; `document`: what splits are made by."""
+    """A claim, its quotes, and whether they carry it. `kind`: how it was made; `document`: what splits are made by;
+    `question`: what it answers."""
 
     claim: str
     quotes: tuple[str, ...]
     true: bool
     kind: str
     document: str
+    question: str = ""
 
     @property
     def split(self) -> str:
@@ -72,27 +74,27 @@ def _examples(path: Path) -> Iterator[dict[str, Any]]:
 
 def _of(example: dict[str, Any], rng: random.Random) -> Iterator[Pair]:
     answer = next(a for a in example["answers"] if a["start"] is not None)
-    context = example["context"]
+    context, question = example["context"], example["question"]
     document = example["title"] if "squadshifts" not in example["source"] else context[:200]
     spans = [s for s in sentences(context) if s.start <= answer["start"] < s.end]
     if not spans or not 6 <= len(spans[0].of(context).split()) <= 45 or context[spans[0].start].islower():
         return
     quote = " ".join(spans[0].of(context).split())
-    true = dict(_true(quote, example["question"], answer["text"]))
+    true = dict(_true(quote, question, answer["text"]))
     for kind, words in true.items():
         if kind != "itself" or rng.random() < 0.3:
-            yield Pair(words, (quote,), True, kind, document)
+            yield Pair(words, (quote,), True, kind, document, question)
     if not true:
         return
     for kind, edit in EDITS.items():
         base = rng.choice(sorted(true.values()))
         claim = edit(base, quote, context, rng)
         if claim is not None and claim.lower() not in quote.lower() and claim != base:
-            yield Pair(claim, (quote,), False, kind, document)
+            yield Pair(claim, (quote,), False, kind, document, question)
     others = [" ".join(s.of(context).split()) for s in sentences(context) if s != spans[0] and len(s) > 30]
     base = rng.choice(sorted(true.values()))
     if others and answer["text"].lower() not in (other := rng.choice(others)).lower():
-        yield Pair(base, (other,), False, "other quote", document)
+        yield Pair(base, (other,), False, "other quote", document, question)
 
 
 # --- true claims

@@ -1,18 +1,20 @@
 """Does the answer follow the source? A fact is edited in a document, and the question asked again.
 
-    python -m rag.evals.obedience ../shared/data/reading/squad2-calibration.jsonl.gz [--edits 200] [--no-llm]
+    python -m rag.evals.obedience ../shared/data/reading/squad2-calibration.jsonl.gz [--edits 200] [--alone] [--no-llm]
 
-Questions are taken whose answer is a number or a name that stands once in its text. The text is added and the question
-asked; then the value is exchanged for another of its kind, the document added again in its place, and the same question
-asked of it. A model that answers from what it has learnt, or a citation that was not cut from the text as it is now,
-would say the old value, which stands nowhere any more.
+Questions are taken whose answer is a number or a name that stands once in its text. All texts are indexed and the
+question asked of them all (with --alone, of its own text); then the value is exchanged for another of its kind, the
+document added again in its place, and the same question asked again. A model that answers from what it has learnt, or a
+citation that was not cut from the text as it is now, would say the old value, which stands nowhere in it any more.
 
-An answer that did not say the value before it was edited says nothing about following, and is counted apart. Of the
-others, an answer *follows* if it says the new value and not the old one, is *withheld* if the edited text is not
-answered from any more, and has gone *elsewhere* if it says neither value. Whoever is shown the *old* value is misled,
-whatever was said before: these are counted over all edits. An answer shows its whole sentence; how often the short
-answer marked in it is the new value, where it was the old one, is printed apart: it needs a reader who takes the new
-value for what was asked.
+An answer that did not say the value before it was edited says nothing about following, and is counted apart; so is one
+that rests on another document. Of the others, an answer *follows* if it says the new value and not the old one, is
+*withheld* if the edited text is not answered from any more, and has gone *elsewhere* if it says neither value. Who is
+shown the *old* value is misled, whatever was said before: these are counted over all edits. An answer shows its whole
+sentence; how often the short answer marked in it is the new value, where it was the old one, is printed apart: it needs
+a reader who takes the new value for what was asked.
+
+Exit code 1 where fewer than 98 % follow.
 """
 
 from __future__ import annotations
@@ -23,18 +25,20 @@ import re
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import rag
+from rag.evals.asking import Place, indexed, put
 from rag.evals.datasets import Dataset, Question, load
-from rag.evals.scoring import holds
+from rag.evals.scoring import holds, upper_bound
 from rag.kinds import kind_of
-from rag.types import Answer, Kind, Origin, Outcome, Source
+from rag.types import Answer, Kind, Origin, Outcome
 
 _NUMBER = re.compile(r"\d[\d,.]*")
 _YEAR = re.compile(r"1\d{3}|20\d{2}")
 _NAME = re.compile(r"[A-Z][\w'’-]+(?: (?:of |the |de )?[A-Z][\w'’-]+)*")
+LEAST = 0.98  # of the answers that said the value before: share that must follow its edit
 _AWAY = 40  # years by which a year is moved at most
 
 Names = Mapping[Kind, Sequence[tuple[str, str]]]
@@ -103,13 +107,17 @@ def _other(question: Question, old: str, names: Names, rng: random.Random) -> st
     return None
 
 
-def said(edit: Edit, answer: Answer) -> str:
-    """What the answer does with the edited text: follows, old, elsewhere or withheld."""
+def said(edit: Edit, answer: Answer, own: str | None = None) -> str:
+    """What the answer does with the edited text: follows, old, elsewhere or withheld. `own`: what of the answer rests
+    on that text, all of it if None; 'another' where that is nothing."""
     if answer.outcome is not Outcome.ANSWERED:
         return "withheld"
-    if holds(answer.text, [edit.old]):
+    words = answer.text if own is None else own
+    if not words:
+        return "another"
+    if holds(words, [edit.old]):
         return "old"
-    return "follows" if holds(answer.text, [edit.new]) else "elsewhere"
+    return "follows" if holds(words, [edit.new]) else "elsewhere"
 
 
 def says(answer: Answer, value: str) -> bool:
@@ -123,44 +131,79 @@ def marked(answer: Answer, value: str) -> bool:
 
 
 def main() -> None:
-    """The command."""
+    """The command; exit code 1 where fewer than `LEAST` follow."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("file", type=Path)
     parser.add_argument("--edits", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--alone", action="store_true", help="ask each question of its own text only")
     parser.add_argument("--no-llm", action="store_true", help="quotes alone")
     args = parser.parse_args()
     config = rag.Config.load({"llm.model": "none"} if args.no_llm else {})
     counts: Counter[tuple[bool, str]] = Counter()
     worded: Counter[str] = Counter()
     short: list[bool] = []
+    dataset = load(args.file)
     with tempfile.TemporaryDirectory() as folder, rag.Assistant(Path(folder), config) as assistant:
-        for edit in edits(load(args.file), args.edits, args.seed):
-            before, after = (_asked(assistant, edit, text) for text in (edit.before, edit.after))
-            outcome, known = said(edit, after), says(before, edit.old)
+        place = indexed_as(assistant, dataset)
+        for edit in edits(dataset, args.edits, args.seed):
+            source = place.source[edit.question.gold[0]]
+            before, after = both(assistant, place, edit, dataset, args.alone)
+            outcome = said(edit, after, _resting(after, source))
+            known = says(before, edit.old) and holds(_resting(before, source), [edit.old])
             counts[known, outcome] += 1
             worded[outcome] += any(c.origin is Origin.MODEL for c in after.claims)
-            if marked(before, edit.old) and outcome != "withheld":
+            if marked(before, edit.old) and outcome not in ("withheld", "another"):
                 short.append(marked(after, edit.new))
             if outcome == "old" or (known and outcome == "elsewhere"):
                 print(f"{outcome}: {edit.question.text} | {edit.old} -> {edit.new} | {after.text[:200]}")
     print("\n".join(_summary(counts, worded)))
     print(f"short answers that were the old value and are the new one: {sum(short)} of {len(short)}")
+    raise SystemExit(follow(counts)[0] < LEAST)
 
 
-def _asked(assistant: rag.Assistant, edit: Edit, text: str) -> Answer:
-    """The answer from this version of the document, which replaces the one before."""
-    uri, title = f"edit:{edit.question.id}", edit.question.group
-    assistant.add_text(text, title=title, uri=uri)
-    return assistant.ask(edit.question.text, sources=[Source.at(uri, title).id])
+def indexed_as(assistant: rag.Assistant, dataset: Dataset) -> Place:
+    """Every text of the dataset in the index, and where each lies."""
+    indexed(assistant, dataset)
+    return Place.of(dataset)
+
+
+def both(
+    assistant: rag.Assistant, place: Place, edit: Edit, dataset: Dataset, alone: bool = False
+) -> tuple[Answer, Answer]:
+    """The answers before and after the document is edited; it is then as it was."""
+    text = next(t for t in dataset.texts if t.id == edit.question.gold[0])
+    sources = [place.source[text.id]] if alone else None
+    before = assistant.ask(edit.question.text, sources=sources)
+    put(assistant, replace(text, text=edit.after))
+    try:
+        return before, assistant.ask(edit.question.text, sources=sources)
+    finally:
+        put(assistant, text)
+
+
+def _resting(answer: Answer, source: str) -> str:
+    """The claims that rest on that document: beside them, another one may still say the old value, and be quoted."""
+    return " ".join(words for words, claim in answer if any(c.source.id == source for c in claim.citations))
+
+
+def follow(counts: Mapping[tuple[bool, str], int]) -> tuple[float, float, int]:
+    """The share that follows of the answers that rest on the edited text and said the value before; the bound over
+    which that share truly lies with a chance of 95 % (Clopper and Pearson); and of how many."""
+    known = {o: n for (was, o), n in counts.items() if was and o not in ("withheld", "another")}
+    given = sum(known.values())
+    if not given:
+        return 0.0, 0.0, 0
+    return known.get("follows", 0) / given, 1 - upper_bound(given - known.get("follows", 0), given), given
 
 
 def _summary(counts: Mapping[tuple[bool, str], int], worded: Mapping[str, int]) -> Iterator[str]:
     known = {outcome: n for (was, outcome), n in counts.items() if was}
-    given = sum(known.values()) - known.get("withheld", 0)
+    share, bound, given = follow(counts)
     yield f"{sum(counts.values())} edits, {sum(known.values())} values said before, {given} of these answered after"
-    yield f"these follow {known.get('follows', 0) / max(1, given):.1%}, say neither value {known.get('elsewhere', 0)}"
-    yield f"withheld once edited {known.get('withheld', 0)}"
+    yield f"these follow {share:.1%}, say neither value {known.get('elsewhere', 0)}"
+    yield f"the true share lies over {bound:.1%} with a chance of 95 %"
+    yield f"withheld once edited {known.get('withheld', 0)}, answered from another document {known.get('another', 0)}"
     yield f"the old value is shown, of all edits: {sum(n for (_, o), n in counts.items() if o == 'old')}"
     others = {o: n for (was, o), n in sorted(counts.items()) if not was}
     yield f"not said before: {', '.join(f'{o} {n}' for o, n in others.items()) or 'none'}"

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from rag.answer.wording import SUPPORTED
+from rag.config import AnswerConfig
 from rag.errors import UsageError
 from rag.evals.datasets import Dataset, Question
 from rag.evals.own import DATE
@@ -88,7 +88,7 @@ def accepted(text: str, sentence: str, answer: str) -> bool:
     if any(telling(w) and stem(w) not in about for s in words(text) if (w := s.of(text))):
         return False  # the judge forgives a word of many, and does not ask what belongs together
     claim = f"{text[: asks.start()]}{answer}{text[asks.end() :]}".rstrip("? ") + "."
-    return RuleJudge().judge([claim], [[sentence]])[0].score >= SUPPORTED
+    return RuleJudge().judge([claim], [[sentence]])[0].score >= AnswerConfig().supported
 
 
 def _around(sentence: str, answer: str) -> str:

@@ -1,11 +1,12 @@
 """Is every citation the very characters of its source? Thousands of them, from texts that make it hard.
 
-    python -m rag.evals.validity [--citations 5000]
+    python -m rag.evals.validity [--citations 5000] [--no-llm]
 
 The texts hold the same sentences again and again, CRLF and lone CR, emoji of several code points, combining marks,
-right-to-left text, zero-width characters, tables, and a PDF; each is read by the ordinary loader. Questions are written
-from the documents themselves (rag.evals.own). Every citation is compared with the document as it is stored, after the
-answer has gone through JSON and back.
+right-to-left text, zero-width characters, and a PDF with most of these; each is read by the ordinary loader. Questions
+are written from the documents themselves (rag.evals.own), and answered in the LLM's words where these hold. Every
+citation is compared with the document as it is stored, after the answer has gone through JSON and back; every claim
+that is shown must have one.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ import argparse
 import json
 import random
 import tempfile
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import rag
@@ -49,17 +52,18 @@ def texts(documents: int, seed: int) -> Iterator[tuple[str, str]]:
 
 
 def pdf(path: Path, lines: Sequence[str]) -> None:
-    """A PDF of one page per forty lines, as small as the format allows."""
+    """A PDF of one page per forty lines, as small as the format allows; any character of the basic plane may stand in
+    it, for its font says of each code that it is the character of that number."""
     pages = [lines[n : n + 40] for n in range(0, len(lines), 40)]
-    objects = ["<< /Type /Catalog /Pages 2 0 R >>", ""]
+    objects = ["<< /Type /Catalog /Pages 2 0 R >>", "", *_FONT]
     kids = []
     for page in pages:
-        rows = " ".join(f"({line}) Tj 0 -14 Td".replace("\\", "") for line in page)
+        rows = " ".join(f"<{line.encode('utf-16-be').hex()}> Tj 0 -14 Td" for line in page)
         content = f"BT /F1 10 Tf 40 800 Td {rows} ET"
         kids.append(f"{len(objects) + 1} 0 R")
         objects.append(
             f"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] /Contents {len(objects) + 2} 0 R "
-            "/Resources << /Font << /F1 << /Type /Font /Subtype /Type1 /BaseFont /Helvetica >> >> >> >>"
+            "/Resources << /Font << /F1 3 0 R >> >> >>"
         )
         objects.append(f"<< /Length {len(content)} >>\nstream\n{content}\nendstream")
     objects[1] = f"<< /Type /Pages /Kids [{' '.join(kids)}] /Count {len(pages)} >>"
@@ -72,41 +76,84 @@ def pdf(path: Path, lines: Sequence[str]) -> None:
     path.write_bytes(f"{body}xref\n0 {len(objects) + 1}\n0000000000 65535 f \n{table}{tail}".encode("latin-1"))
 
 
-def counted(assistant: rag.Assistant, most: int, seed: int) -> tuple[int, int, int]:
-    """Questions asked, citations given and citations that hold, until there are `most`."""
+_CODES = """/CIDInit /ProcSet findresource begin 12 dict begin begincmap /CMapName /Same def /CMapType 2 def
+1 begincodespacerange <0000> <FFFF> endcodespacerange
+1 beginbfrange <0000> <FFFF> <0000> endbfrange endcmap end end"""
+_FONT = (
+    "<< /Type /Font /Subtype /Type0 /BaseFont /Helvetica /Encoding /Identity-H /DescendantFonts [4 0 R] "
+    "/ToUnicode 5 0 R >>",
+    "<< /Type /Font /Subtype /CIDFontType2 /BaseFont /Helvetica /DW 500 "
+    "/CIDSystemInfo << /Registry (Adobe) /Ordering (Identity) /Supplement 0 >> >>",
+    f"<< /Length {len(_CODES)} >>\nstream\n{_CODES}\nendstream",
+)
+_PAPERS = (
+    "In {year} the town of Hull counted {number} boats in its harbour.",
+    "The cafe\u0301 of Reykjavi\u0301k sold {number} cups in {year}, and A\u030angstro\u0308m paid for them.",
+    "In {year} the library of \u05d7\u05d9\u05e4\u05d4 lent {number} books to the town of \u0642\u062f\u0633.",
+)
+
+
+def papers() -> list[str]:
+    """The lines of the PDF: plain, with combining marks, and with words that run from right to left."""
+    return [_PAPERS[n % len(_PAPERS)].format(year=1900 + n, number=7 * n + 5) for n in range(120)]
+
+
+@dataclass(slots=True)
+class Count:
+    """What was asked, given and shown: `held` of the `given` citations are the very characters of their source,
+    `bare` of the `claims` shown stand without a citation; `worded` of the claims are in the model's own words."""
+
+    asked: int = 0
+    given: int = 0
+    held: int = 0
+    claims: int = 0
+    bare: int = 0
+    worded: int = 0
+    sources: Counter[str] = field(default_factory=Counter)
+
+
+def counted(assistant: rag.Assistant, most: int, seed: int) -> Count:
+    """Asks until there are `most` citations. A claim counts as bare too where its words are not those at its place."""
     dataset, _ = written(assistant, 20 * most, seed)
-    asked = given = held = 0
+    count = Count()
     for question in dataset.questions:
         answer = json.loads(json.dumps(to_json(assistant.ask(question.text)), ensure_ascii=False))
-        asked += 1
+        count.asked += 1
+        for claim in answer["claims"]:
+            count.claims += 1
+            count.worded += claim["origin"] == "model"
+            count.bare += not claim["citations"] or not Span(**claim["at"]).of(answer["text"]).strip()
         for citation in answer["citations"]:
             text = assistant.document(citation["source"]["id"]).text
-            given += 1
-            held += Span(**citation["span"]).of(text) == citation["quote"]
-        if given >= most:
+            count.given += 1
+            count.held += Span(**citation["span"]).of(text) == citation["quote"]
+            count.sources[citation["source"]["media_type"]] += 1
+        if count.given >= most:
             break
-    return asked, given, held
+    return count
 
 
 def main() -> None:
-    """The command."""
+    """The command; exit code 1 where a citation does not hold, or a claim is shown without one."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--citations", type=int, default=5000)
     parser.add_argument("--documents", type=int, default=60)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--llm", action="store_true", help="with the LLM's words too")
+    parser.add_argument("--no-llm", action="store_true", help="quotes alone")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder) / "documents"
         home.mkdir()
         for name, text in texts(args.documents, args.seed):
             (home / name).write_bytes(text.encode("utf-8"))
-        towns = [f"In {1900 + n} the town of Hull counted {7 * n} boats in its harbour." for n in range(120)]
-        pdf(home / "boats.pdf", towns)
-        with rag.open(documents=home, **({} if args.llm else {"llm_model": "none"})) as assistant:
-            asked, given, held = counted(assistant, args.citations, args.seed)
-    print(f"{asked} questions, {given} citations, {held} are the very characters of their source")
-    raise SystemExit(held != given)
+        pdf(home / "papers.pdf", papers())
+        with rag.open(documents=home, **({"llm_model": "none"} if args.no_llm else {})) as assistant:
+            count = counted(assistant, args.citations, args.seed)
+    kinds = ", ".join(f"{n} of {kind}" for kind, n in sorted(count.sources.items()))
+    print(f"{count.asked} questions, {count.given} citations, {count.held} are the very characters of their source")
+    print(f"of these citations {kinds}")
+    print(f"{count.claims} claims shown, {count.worded} in the model's own words, {count.bare} without a citation")
+    raise SystemExit(count.held != count.given or count.bare > 0)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,9 @@ The contract first; then `RuleJudge`, which compares numbers, units, dates, name
 
     statement.py   a sentence, read: words, names, negation, modality     (numbers.py: its numbers as values)
     align.py       which words of the claim are which of the quote, and what stands in a word's place
+    letters.py     what a person might read otherwise than it is judged
+    roles.py       who did what, and where a name hangs
+    shifts.py      small words that shift what a quote says: half, only, a year, by instead of to
     checks.py      every way in which the quote does not carry the claim, and what each costs
     lexicon.py     the closed classes of words behind both
 
@@ -19,6 +22,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from rag.judge.checks import Failure, apart, compare
+from rag.judge.letters import odd, read
 from rag.judge.lexicon import AUXILIARIES, VERBS
 from rag.judge.statement import state
 from rag.text import fold, sentences
@@ -86,10 +90,12 @@ class RuleJudge:
     def _one(self, claim: str, own: Sequence[str], granted: frozenset[str]) -> Judgement:
         if _quoted(_plain(claim), own):
             return Judgement(1.0)
-        quotes = sorted({_plain(q) for q in own})
-        words = _stripped(claim)
+        quotes = sorted({read(q) for q in own})
+        words = _stripped(read(claim))
         if (fault := _form(words, quotes)) is not None:
             return fault
+        if (strange := odd(_MARKER.sub(" ", _plain(claim)), own)) is not None:
+            return Judgement(0.0, (strange,))
         if not any(quotes):
             return Judgement(0.0, ("there is no quote",))
         best = min((self._against(words, [q], granted) for q in quotes), key=_rank)
@@ -149,13 +155,23 @@ def _form(claim: str, quotes: Sequence[str]) -> Judgement | None:
     words = [fold(w) for w in re.findall(r"[^\W_]+(?:['’][^\W_]+)*", claim)]
     if not words:
         return Judgement(0.0, ("the claim is empty",))
-    if claim.rstrip("\"'”’) ").endswith("?"):
+    if claim.rstrip("\"'”’) ").endswith("?") or _asks(claim):
         return Judgement(0.0, ("the claim is a question",))
     if (meta := _META.search(claim)) and not any(meta.group().lower() in q.lower() for q in quotes):
         return Judgement(0.1, ("the claim speaks of the text or of itself",))
     if (words[-1] in _DANGLING and not claim.rstrip("\"'”’) ").endswith((".", "!"))) or not _has_verb(words):
         return Judgement(0.3, ("the claim is not a whole sentence",))
     return None
+
+
+def _asks(claim: str) -> bool:
+    """True for 'Would Japan give trees!': no statement begins with its auxiliary."""
+    first, *rest = claim.split()
+    return (
+        fold(first) in AUXILIARIES - {"being", "having", "may", "will"}
+        and first[0].isupper()
+        and not (rest and fold(rest[0]) == "not")
+    )
 
 
 def _has_verb(words: Sequence[str]) -> bool:

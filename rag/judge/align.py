@@ -45,11 +45,13 @@ class Alignment:
             own = max((self._own(unit, self.quote.units[i]) for i in there), default=0)
             clauses = {self.quote.clauses[self.quote.units[i].first] for i in there}
             for i, other in enumerate(self.quote.units):
-                if other.sort != unit.sort or i in there:
+                actor = bool(there) and (unit.sort, other.sort) == ("word", "name")  # 'both sides' where 'Trump' did it
+                if i in there or not (actor or other.sort == unit.sort):
                     continue
                 left, right = self._around(unit.first, unit.last, other.first, other.last)
                 elsewhere = bool(there) and self.quote.clauses[other.first] not in clauses
-                if left + right >= max(_NEIGHBOURS, own + _AHEAD) and ((left and right) or elsewhere):
+                apart = elsewhere or (actor and right == _NEIGHBOURS)
+                if left + right >= max(_NEIGHBOURS, own + _AHEAD) and ((left and right) or apart):
                     yield unit, other, bool(there)
                     break
 

@@ -262,6 +262,8 @@ SYNONYMS = _table("""
     inhabitant resident inhabitants residents
     originate stem originated
     annual yearly
+    after following
+    various diverse varied
     wedding marriage
     scholar academic
     soldier soldiers troops

@@ -152,6 +152,8 @@ def _unit(folds: Sequence[str], first: int, last: int, glued: str) -> tuple[str,
             after += 1
     if after + 1 < len(folds) and folds[after] == "per" and folds[after + 1] == "cent":
         return "percent", after + 1
+    if tuple(folds[after : after + 2]) in (("percentage", "points"), ("percentage", "point")):
+        return "percentage point", after + 1
     if after < len(folds) and (unit := CURRENCIES.get(folds[after]) or MEASURES.get(folds[after])):
         return unit, after
     return "", last

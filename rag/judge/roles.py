@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 
-from rag.judge.statement import Name, Statement
+from rag.judge.statement import Name, Statement, keys
 
 _PLACED = frozenset("in of from at near for by against under with to".split())
 _ARTICLES = frozenset({"the", "a", "an"})
@@ -37,6 +37,57 @@ def turned(claim: Statement, quote: Statement, places: Places) -> Iterator[str]:
         kept, other = _orders(claim, quote, places, one, two, verbs)
         if other and not kept:
             yield f"the quotes have {claim.named(one)} and {claim.named(two)} the other way round"
+
+
+def crossed(claim: Statement, quote: Statement, _: Places) -> Iterator[str]:
+    """'Japanese exports to the U.S. totaled $80 billion' of 'U.S. exports to Japan totaled $80 billion, while Japanese
+    exports to the U.S. reached $148 billion': names stand round a number the way they do in its own clause."""
+    for number in claim.numbers:
+        own = {quote.clauses[n.first] for n in quote.numbers if n.value == number.value and n.kind == number.kind}
+        if len(own) != 1:
+            continue
+        inside = list[tuple[int, ...]]()
+        for at, clause in enumerate(claim.clauses):
+            every = {p for key in keys(claim.folds[at], claim.stems[at]) for p in quote.places.get(key, ())}
+            there = sorted(p for p in every if quote.clauses[p] in own)
+            inside.append(tuple(there) if clause == claim.clauses[number.first] else ())
+        yield from turned(claim, quote, inside)
+
+
+def acted(claim: Statement, quote: Statement, places: Places) -> Iterator[str]:
+    """'The trees will be given to Japan by the States' of 'Japan will give trees to the States': who did it stands
+    before its verb where the quote says it in the active."""
+    for name in claim.names:
+        at = name.first - 1
+        while at >= 0 and claim.folds[at] in _ARTICLES:
+            at -= 1
+        if at < 0 or claim.folds[at] != "by":
+            continue
+        own = {p for n in capitals(claim, name) for p in places[n]}
+        verbs = [v for v in range(at) if claim.content[v] and _participle(claim, v) and places[v]]
+        theirs = [p for v in verbs[-1:] for p in places[v]]
+        if own and theirs and all(_agent(quote, p, own) is False for p in theirs):
+            yield f"the quotes do not say that {claim.named(name)} did it"
+
+
+_BE = frozenset("is are was were be been being".split())
+
+
+def _participle(claim: Statement, at: int) -> bool:
+    """True for 'given' of 'will be given'."""
+    return any(f in _BE for f in claim.folds[max(0, at - 2) : at]) and not claim.texts[at][0].isupper()
+
+
+def _agent(quote: Statement, verb: int, own: set[int]) -> bool | None:
+    """Whether the name at `own` did what the active `verb` says: False if it stands after it, and another name before;
+    None where the quote says it otherwise."""
+    clause = [at for at in range(len(quote.folds)) if quote.clauses[at] == quote.clauses[verb]]
+    if "by" in (quote.folds[at] for at in clause if at > verb):
+        return None
+    before = [n for n in quote.names if n.last < verb and n.first in clause]
+    if any(at in own for n in before for at in range(n.first, n.last + 1)):
+        return True
+    return False if before and any(p in own for p in clause if p > verb) else None
 
 
 def _orders(
@@ -75,7 +126,12 @@ def astray(claim: Statement, quote: Statement, places: Places) -> Iterator[str]:
         if any(_beside(quote, own, head, joint) for head in heads):
             continue
         other = next(n for n in there if n is not None)
-        yield f"the quotes have '{joint} {quote.named(other)}' where the claim has '{claim.named(name)}'"
+        said = (
+            f"{joint} {claim.named(name)}"
+            if claim.folds[name.first - 1 : name.first] == (joint,)
+            else claim.named(name)
+        )
+        yield f"the quotes have '{joint} {quote.named(other)}' where the claim has '{said}'"
 
 
 def _hung(claim: Statement, name: Name, places: Places) -> tuple[str, list[int]]:
@@ -120,7 +176,7 @@ def _listed(quote: Statement, name: Name) -> set[int]:
 
 def _beside(quote: Statement, own: set[int], head: int, joint: str) -> bool:
     """True if the claim's name stands at `head` all the same: close by in its clause, or among those who did it."""
-    if any(abs(p - head) <= _NEAR and quote.clauses[p] == quote.clauses[head] for p in own):
+    if joint != "by" and any(abs(p - head) <= _NEAR and quote.clauses[p] == quote.clauses[head] for p in own):
         return True
     return joint == "by" and any(head < p <= head + _AGENTS for p in own) and not _second_by(quote, head, own)
 

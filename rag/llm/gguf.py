@@ -169,7 +169,18 @@ def free_memory() -> int | None:
         free = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
     except (OSError, StopIteration, ValueError):
         return None
+    limit = _left_of_limit(Path("/sys/fs/cgroup"))
+    return free if limit is None else min(free, limit)
+
+
+def _left_of_limit(group: Path) -> int | None:
+    """Bytes that are left of the memory that a container may use, files in its cache counted as free; None: no limit.
+
+    (cgroup v2: docs.kernel.org/admin-guide/cgroup-v2.html, `memory.max`, `memory.current`, `memory.stat`.)"""
     try:
-        return min(free, int(Path("/sys/fs/cgroup/memory.max").read_text("ascii")))
+        most, used = (int((group / f"memory.{name}").read_text("ascii")) for name in ("max", "current"))
+        lines = (group / "memory.stat").read_text("ascii").splitlines()
+        cached = next((int(line.split()[1]) for line in lines if line.startswith("inactive_file ")), 0)
     except (OSError, ValueError):  # no limit, or "max"
-        return free
+        return None
+    return max(0, most - used + cached)

@@ -145,7 +145,10 @@ class LlamaLLM:
     def _worker(self) -> Supervised:
         def start() -> Supervised:
             check_memory(self._header, self.window, free_memory())
-            return Supervised(self._load, *self._timeouts_s)
+            try:
+                return Supervised(self._load, *self._timeouts_s)
+            except OSError as e:
+                raise ModelError(f"the LLM's process cannot be started: {e.strerror}", "close other programs") from e
 
         return self._home.worker_or(start)
 

@@ -14,6 +14,7 @@ import json
 import os
 import socket
 import threading
+import time
 import weakref
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 _AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
 _LONGEST_WAIT_S = 20.0
 _CONNECT_S = 10.0
+_LONGEST_LINE = 1 << 20  # bytes
+_LONGEST_REFUSAL = 1 << 16  # bytes: a page without an end must not fill the memory
 
 
 class OpenAILLM:
@@ -59,7 +62,7 @@ class OpenAILLM:
         self.fingerprint = hashlib.sha256(f"{self.place}{url.path} {model}".encode()).hexdigest()[:16]
         self._url = str(url).rstrip("/") + "/chat/completions"
         self._key_env = key_env
-        self._retries = retries
+        self._retries, self._timeout_s = retries, timeout_s
         self._closed = False
         self._drafts: weakref.WeakSet[RemoteDraft] = weakref.WeakSet()
         self._client = httpx.Client(
@@ -201,8 +204,7 @@ class _Request:
             "POST", llm._url, json=self._body, headers=llm._headers(), extensions={"trace": self._notice}
         ) as response:
             if response.status_code != 200:
-                response.read()
-                raise self._refused(response)
+                raise self._refused(response, _start(response))
             if "text/event-stream" not in (kind := response.headers.get("content-type", "nothing")):
                 raise ModelError(f"the LLM server at {llm.place} streams {kind}, no events", "check llm.base_url")
             pieces, finished = Pieces(self._stop), False
@@ -227,8 +229,8 @@ class _Request:
             if self.left.is_set():
                 raise Cancelled("the answer was stopped")
 
-    def _refused(self, response: httpx.Response) -> Exception:
-        said = self._llm._hidden(_message(response.text))
+    def _refused(self, response: httpx.Response, text: str) -> Exception:
+        said = self._llm._hidden(_message(text))
         code = response.status_code
         if code in _AGAIN:
             wait = response.headers.get("retry-after", "")
@@ -242,14 +244,32 @@ class _Request:
         return ModelError(f"the LLM server at {self._llm.place} answered {code}: {said}", hint)
 
     def _events(self, response: httpx.Response) -> Iterator[str]:
-        """The data of each server-sent event; comments, which keep a connection alive, are skipped."""
+        """The data of each server-sent event. Comments are skipped: they keep a connection alive, and are no sign that
+        an answer will come."""
         data: list[str] = []
-        for line in response.iter_lines():
+        heard = time.monotonic()
+        for line in self._lines(response):
             if line.startswith("data:"):
                 data.append(line[5:].removeprefix(" "))
+                heard = time.monotonic()
             elif line == "" and data:
                 yield "\n".join(data)
-                data = []
+                data, heard = [], time.monotonic()  # the reader's time is not the server's
+            elif time.monotonic() - heard > self._llm._timeout_s:
+                silence = f"said for {self._llm._timeout_s:g} s only that it lives"
+                raise ModelDied(f"the LLM server at {self._llm.place} {silence}", "ask again, or raise llm.timeout_s")
+
+    def _lines(self, response: httpx.Response) -> Iterator[str]:
+        """The lines of the stream. Raises ModelError for one without an end."""
+        rest = b""
+        for part in response.iter_bytes():
+            *lines, rest = (rest + part).split(b"\n")
+            yield from (line.removesuffix(b"\r").decode("utf-8", "replace") for line in lines)
+            if len(rest) > _LONGEST_LINE:
+                raise ModelError(
+                    f"the LLM server at {self._llm.place} sends a line without an end", "check llm.base_url"
+                )
+        yield rest.decode("utf-8", "replace")
 
     def _delta(self, event: str) -> tuple[str, bool]:
         """The text of an event, and whether it ends the answer."""
@@ -282,6 +302,16 @@ class _Again(Exception):
     def __init__(self, reason: RagError, wait_s: float | None) -> None:
         super().__init__(str(reason))
         self.reason, self.wait_s = reason, wait_s
+
+
+def _start(response: httpx.Response) -> str:
+    """The beginning of what a server says beside its refusal."""
+    said = b""
+    for part in response.iter_bytes():
+        said += part
+        if len(said) > _LONGEST_REFUSAL:
+            break
+    return said.decode("utf-8", "replace")
 
 
 def _message(text: str) -> str:

@@ -8,9 +8,9 @@ import pytest
 
 import rag
 from rag.evals.datasets import Dataset, Question, Text
-from rag.evals.obedience import _summary, edits, said, says
+from rag.evals.obedience import _summary, both, edits, follow, indexed_as, said, says
 from rag.evals.own import written
-from rag.evals.validity import counted, pdf, texts
+from rag.evals.validity import counted, papers, pdf, texts
 from rag.types import Answer, Outcome, Span
 
 TEXT = "The bridge was built by Anna Weiss in 1931. It is 240 metres long, and the tunnel is 12 metres wide."
@@ -73,18 +73,44 @@ def test_following_is_counted_of_what_was_said_before_and_the_old_value_of_all()
     assert "14 edits, 13 values said before, 10 of these answered after" in told
     assert "these follow 80.0%, say neither value 2" in told
     assert "the old value is shown, of all edits: 1" in told
+    assert follow(counts) == (pytest.approx(0.8), pytest.approx(0.4931, abs=1e-4), 10)  # Clopper and Pearson, 2 of 10
+    assert follow({}) == (0.0, 0.0, 0)
+
+
+def test_a_question_to_the_whole_index_may_be_answered_from_another_document() -> None:
+    edit = next(e for e in edits(DATASET, 99, 1) if e.question.id == "2")
+    other = Answer("?", "It is 240 metres long.", (), (), Outcome.ANSWERED)
+    assert said(edit, other, own="") == "another"
+    assert said(edit, other, own=f"It is {edit.new} metres long.") == "follows"  # another text may still say 240
+
+
+def test_the_edited_text_is_read_back_and_the_index_is_as_before() -> None:
+    with rag.open(documents=[], llm_model="none") as assistant:
+        place = indexed_as(assistant, DATASET)
+        edit = next(e for e in edits(DATASET, 99, 1) if e.question.id == "1")
+        before, after = both(assistant, place, edit, DATASET)
+        assert says(before, "1931") and says(after, edit.new)
+        assert sorted(assistant.document(s.source.id).text for s in assistant.sources()) == ["Olaf Berg sailed.", TEXT]
+
+
+def test_papers_hold_combining_marks_and_words_from_right_to_left(tmp_path: Path) -> None:
+    pdf(tmp_path / "papers.pdf", papers())
+    with rag.open(documents=tmp_path, llm_model="none") as assistant:
+        text = assistant.document(assistant.sources()[0].source.id).text
+    assert "cafe\u0301" in text and "\u05d7" in text and "\u0642" in text
 
 
 @pytest.mark.slow
 def test_citations_of_hostile_texts_hold(tmp_path: Path) -> None:
     for name, text in texts(6, 3):
         (tmp_path / name).write_bytes(text.encode())
-    pdf(tmp_path / "boats.pdf", [f"In {1900 + n} the town of Hull counted {7 * n} boats." for n in range(50)])
-    with rag.open(documents=tmp_path, llm_model="none") as assistant:
+    pdf(tmp_path / "papers.pdf", papers())
+    with rag.open(documents=tmp_path) as assistant:
         assert len(assistant.sources()) == 7
-        asked, given, held = counted(assistant, 40, 0)
+        count = counted(assistant, 40, 0)
         dataset, place = written(assistant, 30, 0)
-    assert given >= 40 and held == given and asked > 0
+    assert count.given >= 40 and count.held == count.given and count.asked > 0
+    assert count.claims > 0 and count.bare == 0
     for question in dataset.questions:
         assert question.gold[0] in place.source
         assert question.answerable or (question.answers == () and question.id.endswith(":fooled"))

@@ -353,6 +353,24 @@ def test_a_long_prefill_is_no_silence(path: Path) -> None:
         assert "".join(llm.stream(long_prompt(1000, "slow"), 2))
 
 
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="memory is read from /proc")
+def test_the_memory_of_the_process_does_not_grow_with_answers(path: Path) -> None:
+    with LlamaLLM(path) as llm:
+
+        def held() -> int:
+            return int(Path(f"/proc/{llm.pid}/statm").read_text("ascii").split()[1])
+
+        def answers(many: range) -> None:
+            for n in many:
+                assert "".join(llm.stream([Message("user", f"{n}: {WORDS}")], 3))
+
+        answers(range(6))
+        pid, before = llm.pid, held()
+        answers(range(6, 66))
+        assert llm.pid == pid
+        assert held() < 1.10 * before
+
+
 def test_warm_returns_at_once_and_loads_meanwhile(path: Path) -> None:
     with LlamaLLM(path) as llm:
         assert llm.pid is None
