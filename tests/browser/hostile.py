@@ -63,7 +63,13 @@ class HostileAssistant(FakeAssistant):
         self.config = replace(self.config, llm=replace(self.config.llm, model=ALL))
         self.told = threading.Event()
 
-    def add(self, paths: Iterable[Path], *, progress: Callable[[Progress], None] | None = None) -> Report:
+    def add(
+        self,
+        paths: Iterable[Path],
+        *,
+        collection: str | None = None,
+        progress: Callable[[Progress], None] | None = None,
+    ) -> Report:
         name = next(iter(paths)).name
         if name.startswith("error"):
             raise RagError(ALL, ALL)

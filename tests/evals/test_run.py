@@ -128,4 +128,4 @@ def test_answers_rated_on_the_page_are_asked_again_and_bad_ones_are_no_truth(tmp
     result = evaluate(lines(tmp_path / "mine.jsonl", rows), Plan(tmp_path / "out", ("full",)), CONFIG)
     records = (tmp_path / "out" / "records.jsonl").read_text().splitlines()
     assert len({json.loads(line)["id"] for line in records}) == 1
-    assert result.figures["full"]["citations equal to their source"] == 1.0
+    assert result.figures["full"]["citations equal to their source"]["value"] == 1.0

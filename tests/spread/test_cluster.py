@@ -1,4 +1,4 @@
-"""A Dask cluster of three worker processes on 127.0.0.1, with TLS and without: workers killed, the scheduler too."""
+"""A Dask cluster of three worker processes on 127.0.0.1, with TLS and without: a worker killed, the scheduler lost."""
 
 from __future__ import annotations
 
@@ -125,22 +125,15 @@ def certificates(folder: Path) -> dict[str, Path]:
     return {"ca": cert, "cert": cert, "key": secret}
 
 
-def test_one_of_three_workers_killed_at_work_then_the_scheduler_lost_and_started_again(
+def test_one_of_three_workers_killed_at_work_changes_nothing(
     folder: Path, plain: tuple[Any, Any], tmp_path: Path
 ) -> None:
     hook = tmp_path / "hook"
     with running(tmp_path, 3, **folders.misbehaving(hook)) as dask:
 
         def kill() -> None:
-            pid = folders.wait_for(folders.pid_in(hook))
-            os.kill(pid, signal.SIGKILL)  # the scheduler gives the file to another, which waits too
-            folders.wait_for(lambda: folders.pid_in(hook)() not in (0, pid))
-            for process in dask.processes:
-                process.kill()
-                process.wait()
-            (hook / "go").touch()
-            dask.scheduler()
-            dask.workers(1)
+            os.kill(folders.wait_for(folders.pid_in(hook)), signal.SIGKILL)
+            (hook / "go").touch()  # whoever is given its file next does not wait
 
         killer = threading.Thread(target=kill)
         killer.start()
