@@ -103,7 +103,5 @@ def test_a_run_of_tests_fails_at_the_gate_and_leaves_a_picture_of_what_failed(tm
         ("FAILED", "test_that_fails"),
     ], said
     assert "http://evil.example/x.png" in said
-    assert sorted(p.name for p in (tmp_path / "artefacts").iterdir()) == [
-        "failed-test_that_asks_another_host-0.png",
-        "failed-test_that_fails-0.png",
-    ]
+    pictures = {re.sub(r"-\d+\.png$", "", p.name) for p in (tmp_path / "artefacts").iterdir()}  # one of each open page
+    assert pictures == {"failed-test_that_asks_another_host", "failed-test_that_fails"}

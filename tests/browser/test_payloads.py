@@ -410,7 +410,6 @@ def test_a_payload_that_ran_would_be_seen(stage: Stage, chromium: Browser) -> No
     missed = []
     stage.begin()
     for payload in PAYLOADS:
-        assert page.evaluate(FOUND) == []
         for html in _unescaped(payload):
             page.evaluate("html => { document.querySelector('#empty').innerHTML = html; }", html)
             page.wait_for_timeout(20)
@@ -424,8 +423,11 @@ def test_a_payload_that_ran_would_be_seen(stage: Stage, chromium: Browser) -> No
                 [f"`{inner}`", inner],
             )
             found = page.evaluate(FOUND)
-        page.evaluate("document.querySelector('#empty').replaceChildren(); ran.length = 0")
-        page.wait_for_timeout(20)
+        quiet = 0
+        while quiet < 3:  # what fails to load runs late, and must not be taken for the next one
+            page.evaluate("document.querySelector('#empty').replaceChildren(); ran.length = 0")
+            page.wait_for_timeout(40)
+            quiet = quiet + 1 if page.evaluate(FOUND) == [] else 0
         if not found:
             missed.append(payload)
     assert missed == []

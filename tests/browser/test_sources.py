@@ -55,7 +55,7 @@ def test_a_quote_of_a_pdf_is_shown_on_the_page_as_it_is_printed(chromium: Any, t
         desk.page.click("[data-leaf]")
         desk.page.wait_for_selector("#panel .leaf .box", timeout=60_000)
         assert desk.page.get_attribute("#panel .leaf img", "alt") == "Page 2 of Rules"
-        assert desk.page.evaluate("document.querySelector('#panel .leaf img').naturalWidth") == 1100
+        desk.page.wait_for_function("document.querySelector('#panel .leaf img').naturalWidth === 1100")
         picture, box = (desk.page.locator(f"#panel .leaf {part}").bounding_box() for part in ("img", ".box"))
         assert picture is not None and box is not None
         assert 0.10 < (box["y"] - picture["y"]) / picture["height"] < 0.16  # its second line, 720 of 800 points high
@@ -129,7 +129,7 @@ def test_a_watched_folder_fills_the_library_and_is_remembered(chromium: Any, tmp
         desk = Desk(chromium.new_page(), address)
         desk.shelf("library")
         desk.page.wait_for_selector("[data-watch]")
-        assert "Kettle" in desk.page.inner_text("#shelf")
+        desk.page.wait_for_selector("#shelf:has-text('Kettle')")
         desk.page.uncheck("[data-watch]")
         desk.page.wait_for_function("!document.querySelector('[data-watch]')")
         desk.page.close()
