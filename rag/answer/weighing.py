@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from rag.answer.amount import amount
@@ -13,7 +13,7 @@ from rag.gate import signals
 from rag.kinds import kind_of
 from rag.lack import Lack, against, cost
 from rag.text import terms
-from rag.types import Evidence, Hit, Kind, Outcome
+from rag.types import Evidence, Hit, Kind, Outcome, Span
 from rag.weigh import ranked, read_as
 
 _ALSO = 0.5  # share of the best one's support from which a further sentence is quoted beside it
@@ -34,8 +34,8 @@ def weighed(rooms: Rooms, question: str, notes: Notes, hits: Sequence[Hit]) -> W
         return Weighed((), Outcome.NOTHING)
     texts = [read_as(h) for h in hits]
     readings = rooms.reader.read(notes.query, texts)
-    absent = nowhere(rooms)
-    best = ranked(hits, readings, notes.query, lambda e: cost(against(question, e, absent)))
+    lacking = _lacking(question, nowhere(rooms))
+    best = ranked(hits, readings, notes.query, lambda e: cost(lacking(e)))
     evidence = tuple(best[: rooms.config.answer.sentences])
     if not evidence:
         return Weighed((), Outcome.NOTHING)
@@ -43,7 +43,7 @@ def weighed(rooms: Rooms, question: str, notes: Notes, hits: Sequence[Hit]) -> W
     if kind is Kind.NUMBER:
         evidence = (amount(question, evidence[0]), *evidence[1:])
     contrary = kind is Kind.YES_NO and settled(question, evidence[0].text, before(evidence[0])) is not None
-    lacks = () if contrary else tuple(against(question, evidence[0], absent))  # 'No.' is an answer
+    lacks = () if contrary else lacking(evidence[0])  # 'No.' is an answer
     weights = rooms.weigh(list(dict.fromkeys(terms(notes.query))))
     notes.signals = {
         **signals(notes.query, readings, texts, weights),
@@ -59,6 +59,19 @@ def weighed(rooms: Rooms, question: str, notes: Notes, hits: Sequence[Hit]) -> W
     if lacks and outcome is Outcome.ANSWERED and strictness != "lenient":
         outcome = Outcome.CLOSEST
     return Weighed(evidence, outcome, lacks)
+
+
+def _lacking(question: str, absent: Callable[[str], bool]) -> Callable[[Evidence], tuple[Lack, ...]]:
+    """What speaks against a sentence, looked up once for each: the best one is asked about again."""
+    known: dict[tuple[str, Span], tuple[Lack, ...]] = {}
+
+    def lacking(e: Evidence) -> tuple[Lack, ...]:
+        place = (e.hit.passage.source.id, e.span)
+        if place not in known:
+            known[place] = tuple(against(question, e, absent))
+        return known[place]
+
+    return lacking
 
 
 def log_odds(support: float) -> float:

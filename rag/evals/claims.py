@@ -116,7 +116,6 @@ _SUBORDINATE = re.compile(
     r"(?:while|although|though|when|if|because|since|as|after|before|despite|unless|in|on|at|by|with|for|to|from|unlike|like)\b",
     re.I,
 )
-_LISTS = re.compile(r", (?:and|or) ", re.I)
 
 
 def _clause(quote: str) -> str | None:

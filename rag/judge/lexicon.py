@@ -107,7 +107,6 @@ MONTHS = _table("""
     november nov
     december dec
 """)
-WEEKDAYS = frozenset("monday tuesday wednesday thursday friday saturday sunday".split())
 
 # Bounds and approximations before a number; longer phrases first.
 BOUNDS = (
