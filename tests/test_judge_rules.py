@@ -177,3 +177,33 @@ def test_a_year_that_the_quote_gives_to_another_thing_is_not_the_claims() -> Non
     assert score("Japan will donate 250 trees for the anniversary of America’s founding in 2026.", FOUNDING) > 0.8
     assert score("Japan gave trees in 1912.", "Japan gave trees to the city of Washington in 1912.") > 0.8
     assert score("Japan gave trees in 1912.", "In 1912, Japan gave trees to the capital.") > 0.8
+
+
+@pytest.mark.parametrize(
+    ("claim", "quotes", "why"),
+    [
+        (
+            "U.S. exports to Japan totaled approximately $80 billion under the July trade agreement.",
+            (TRADE, TARIFF),
+            "no single quote says 'July trade agreement' of the rest",
+        ),
+        ("Exports totaled about $80 billion in 1923.", (TRADE,), "the number 1923 is not in the quotes"),
+        ("In about 1923, U.S. exports to Japan totaled $80 billion.", (TRADE,), "the number 1923"),
+        ("In 2024, 2024 exports to Japan totaled $80 billion.", (TRADE,), "the claim says '2024' twice"),
+        ("\x00 In 2024, U.S. exports to Japan totaled $80 billion.", (TRADE,), "the claim holds the character '\\x00'"),
+        ("\xab In 2024, U.S. exports to Japan totaled $80 billion.", (TRADE,), "the claim holds the character '\\xab'"),
+    ],
+)
+def test_what_a_writer_may_garble_is_refused(claim: str, quotes: tuple[str, ...], why: str) -> None:
+    said = judge(claim, *quotes)
+    assert said.score < SUPPORTED
+    assert any(f.startswith(why) for f in said.failures), said.failures
+
+
+def test_another_quote_may_give_the_name() -> None:
+    said = judge(
+        "Takaichi will donate trees to the city.",
+        "She will donate trees to the city.",
+        "Takaichi met the mayor.",
+    )
+    assert said.score >= SUPPORTED

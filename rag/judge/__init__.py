@@ -68,6 +68,7 @@ _META = re.compile(
 _DANGLING = frozenset(
     "the a an of to in on at for with from by and or but as that which who is are was were be his her its their".split()
 )
+_TWICE = re.compile(r"(?<![^\W_])(?!(?:had|that|very|so|much)\b)([^\W_]{2,}),?\s+\1(?![^\W_])", re.IGNORECASE)
 _MOST_QUOTES = 8  # more than a claim needs; a bound on the time of one judgement
 
 
@@ -159,6 +160,8 @@ def _form(claim: str, quotes: Sequence[str]) -> Judgement | None:
         return Judgement(0.0, ("the claim is a question",))
     if (meta := _META.search(claim)) and not any(meta.group().lower() in q.lower() for q in quotes):
         return Judgement(0.1, ("the claim speaks of the text or of itself",))
+    if (twice := _TWICE.search(claim)) and not any(twice.group().lower() in q.lower() for q in quotes):
+        return Judgement(0.3, (f"the claim says '{twice[1]}' twice",))
     if (words[-1] in _DANGLING and not claim.rstrip("\"'”’) ").endswith((".", "!"))) or not _has_verb(words):
         return Judgement(0.3, ("the claim is not a whole sentence",))
     return None

@@ -19,6 +19,8 @@ from rag.judge.roles import acted, astray, capitals, crossed, turned
 from rag.judge.shifts import modals, parted, shifts
 from rag.judge.statement import Name, Statement, Unit
 
+_YEAR = re.compile(r"1\d{3}|20\d{2}")
+
 # What each kind of failure leaves of the trust: the score is the product.
 COSTS = {
     "number": 0.1,
@@ -100,6 +102,19 @@ def apart(claim: Statement, quotes: Sequence[Statement]) -> Iterator[Failure]:
         if holders and said and 2 * max(shares) < len(said):
             yield _failure("apart", f"no single quote says {number.text} of {claim.texts[said[0]]}")
     yield from (_failure("apart", says) for says in parted(claim, quotes))
+    yield from (_failure("apart", says) for says in _borrowed(claim, quotes))
+
+
+def _borrowed(claim: Statement, quotes: Sequence[Statement]) -> Iterator[str]:
+    """'Exports totaled $80 billion under the July agreement' of a sentence on exports and one on the agreement: what a
+    clause says beyond the quote that has the most of it. Another quote may only give it a name, or one word."""
+    places = [Alignment.of(claim, q).places for q in quotes]
+    for clause in sorted(set(claim.clauses)):
+        said = [at for at in range(len(claim.folds)) if claim.clauses[at] == clause and claim.content[at]]
+        best = max(places, key=lambda found: sum(bool(found[at]) for at in said))
+        other = [at for at in said if not best[at] and any(found[at] for found in places)]
+        if len([at for at in other if claim.folds[at] in MONTHS or not claim.texts[at][0].isupper()]) > 1:
+            yield f"no single quote says '{' '.join(claim.texts[at] for at in other)}' of the rest"
 
 
 def _failure(kind: str, says: str) -> Failure:
@@ -127,12 +142,17 @@ def _equal(claimed: Number, quoted: Number) -> bool:
     if claimed.kind == quoted.kind == "decade" and min(claimed.value, quoted.value) < 100:
         return claimed.value % 100 == quoted.value % 100  # the nineties
     if claimed.kind == quoted.kind:
-        return claimed.near(quoted, 0.05 if claimed.bound == "about" else 1e-9)
+        return claimed.near(quoted, 0.05 if claimed.bound == "about" and not _yearly(quoted) else 1e-9)
     if quoted.kind == "cardinal" and claimed.kind == "decade":
         return claimed.value <= quoted.value < claimed.value + 10
     if quoted.kind == "cardinal" and claimed.kind == "ordinal" and claimed.unit == "century":
         return 100 * (claimed.value - 1) <= quoted.value - 1 < 100 * claimed.value
     return False
+
+
+def _yearly(number: Number) -> bool:
+    """True for what reads as a year: 'about 1923' is not 2024, though the two are within five in a hundred."""
+    return bool(_YEAR.fullmatch(number.text)) and not number.unit
 
 
 def _excused(number: Number, claim: Statement, quote: Statement) -> bool:
@@ -290,7 +310,6 @@ def _finished(claim: Statement, at: int) -> bool:
 # --- years
 
 
-_YEAR = re.compile(r"1\d{3}|20\d{2}")
 _OWNER = re.compile(r"['’]s?$")
 
 

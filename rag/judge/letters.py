@@ -16,6 +16,7 @@ from rag.judge.lexicon import NEGATIONS
 from rag.text import fold
 
 _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
+_TYPE = frozenset("‘’“”–—…€£¥₹")
 _TURNING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")  # embeddings, overrides, isolates
 _APOSTROPHES = dict.fromkeys(map(ord, "`´ʹʻʼˈ′‵‘＇ꞌ"), "'")
 _WORD = re.compile(r"[^\W_]+")
@@ -37,7 +38,7 @@ def odd(claim: str, quotes: Sequence[str]) -> str | None:
     for c in unicodedata.normalize("NFC", claim):
         if c in _TURNING:
             return "the claim turns the direction of its text"
-        if not c.isascii() and c not in held and _strange(c):
+        if c not in held and _strange(c):
             return f"the claim holds the character {c!a}, the quotes do not"
     if (sign := _ALONE.search(claim)) and sign.group() not in held:
         return f"the claim holds a '{sign.group()}' of no number"
@@ -60,9 +61,10 @@ def _word_in_letters(spelled: str) -> bool:
 
 
 def _strange(c: str) -> bool:
-    """True for what cannot be seen, for marks that are part of no letter, and for pictures and signs."""
-    kind = unicodedata.category(c)
-    return kind in _UNSEEN or kind in ("Mn", "Me", "So", "Sm", "Sk") or c == "\ufffd"
+    """True for what cannot be seen, and for each mark, picture and sign that is not common English type."""
+    if unicodedata.category(c) in _UNSEEN:
+        return True
+    return not (c.isascii() or c in _TYPE or unicodedata.category(c)[0] in "LNZ")
 
 
 def _foreign(word: str, own: frozenset[str]) -> str | None:
