@@ -1,6 +1,6 @@
 """Turn a trained reader into the file that is shipped: ONNX, int8 weights, one hash.
 
-    python models/trained/reader/export.py runs/main [FOLDER]
+    python models/trained/reader/export.py runs/main [--into FOLDER] [--data FOLDER]
 
 The graph is built node by node, as the embedder's (rag/embed/export.py, rag/embed/int8.py), with another beginning (two
 segments) and another end (the heads, in fp32). How large the inputs of each layer get is seen on the training's own
@@ -10,9 +10,9 @@ calibration.
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -102,11 +102,10 @@ def store(folder: Path, model: bytes, facts: dict[str, object]) -> None:
     (folder / "reader.json").write_text(json.dumps(card, indent=1) + "\n", "utf-8")
 
 
-def main(run: Path, target: Path) -> None:
+def main(run: Path, target: Path, data: Path) -> None:
     """Write the fp32 form under the run and the shipped one into `target`."""
     facts = json.loads((run / "run.json").read_text("utf-8"))
-    given = options([])
-    examples = [collate([group]) for group in mix(given.data, given.tokenizer, seed=11, most=150)]
+    examples = [collate([group]) for group in mix(data, options([]).tokenizer, seed=11, most=150)]
     state = torch.load(run / "model.pt", map_location="cpu", weights_only=True)
     exact, small = exported(state, examples)
     store(run / "fp32", exact, facts)
@@ -115,4 +114,9 @@ def main(run: Path, target: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(HERE / sys.argv[1], Path(sys.argv[2]) if len(sys.argv) > 2 else HERE)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", type=Path, help="what train.py made, as runs/main")
+    parser.add_argument("--into", type=Path, default=HERE, help="where reader.onnx and reader.json go")
+    parser.add_argument("--data", type=Path, default=options([]).data, help="the data that it was trained on")
+    given = parser.parse_args()
+    main(HERE / given.run, given.into, given.data)

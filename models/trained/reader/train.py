@@ -84,7 +84,7 @@ class Run:
 
     def __init__(self, options: argparse.Namespace) -> None:
         self.options = options
-        self.folder = HERE / "runs" / options.name
+        self.folder = options.runs / options.name
         self.folder.mkdir(parents=True, exist_ok=True)
         torch.manual_seed(options.seed)
         self.model = Reader()
@@ -222,7 +222,8 @@ def options(given: Sequence[str] | None = None) -> argparse.Namespace:
     add("--edits", type=float, default=0.22, help="unanswerable questions made by an edit, per annotated question")
     add("--seed", type=int, default=1)
     add("--device", default="cpu")
-    add("--name", default="main", help="folder under runs/")
+    add("--name", default="main", help="folder under --runs")
+    add("--runs", type=Path, default=HERE / "runs", help="where checkpoints and results go")
     add("--data", type=Path, default=HERE.parents[3] / "shared" / "data" / "reading")
     add("--start", type=Path, default=package / "model" / "model.safetensors")
     add("--further", type=Path, help="go on from this shipped reader.onnx, where its checkpoint is gone")
