@@ -15,6 +15,9 @@ MOSQUE = "The old mosque in Hackney, near Leyton, was opened by Omar Khan in 197
 SUIT = "Meyer sued Okafor in Geneva after Okafor had left the firm."
 PRICE = "The price rose to 25 euros in May and fell to 20 euros in June, said Dr. Lund."
 
+HALLS = "The city has two halls: Mill Hall (home of the Norwood Chess Club) and Tower Hall (home of the Arden Choir)."
+CUPS = "The club has done well, with many wins at Arden Regatta, and most recently with victory in the Lund Cup."
+
 
 def score(claim: str, quote: str, question: str = "") -> float:
     return RuleJudge().judge([claim], [[quote]], question)[0].score
@@ -37,6 +40,9 @@ def score(claim: str, quote: str, question: str = "") -> float:
         ("Okafor sued Meyer in Geneva.", SUIT),
         ("Meyer was sued by Okafor.", SUIT),
         ("The price rose by 25 euros in May.", PRICE),
+        ("The Norwood Chess Club is in Tower Hall.", HALLS),
+        ("Mill Hall is the home of the Arden Choir.", HALLS),
+        ("The club has done well at the Lund Cup.", CUPS),
         ("The price fell to 25 euros in May.", PRICE),
         ("The price rose to half of 25 euros in May.", PRICE),
         ("The price rose to 25 euros a month in May.", PRICE),
@@ -71,6 +77,10 @@ def test_a_sentence_with_its_parts_in_other_roles_is_refused(claim: str, quote: 
         ("The price rose to €25 in May.", PRICE),
         ("In June the price fell to twenty euros.", PRICE),
         ("The price rose to 25 euros in May, Dr. Lund said.", PRICE),
+        ("Mill Hall is the home of the Norwood Chess Club.", HALLS),
+        ("The city has two halls: Mill Hall and Tower Hall.", HALLS),
+        ("The club has many wins at Arden Regatta.", CUPS),
+        ("The club has a victory in the Lund Cup.", CUPS),
     ],
 )
 def test_a_paraphrase_that_leaves_the_roles_alone_is_supported(claim: str, quote: str) -> None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from rag.judge.align import Alignment
 from rag.judge.lexicon import ALIASES, FORMS, LIGHT, LINKS, MONTHS, OTHER, TITLES
 from rag.judge.numbers import Number
-from rag.judge.roles import acted, astray, capitals, crossed, turned
+from rag.judge.roles import acted, astray, bracketed, capitals, crossed, swapped, turned
 from rag.judge.shifts import modals, parted, shifts
 from rag.judge.statement import Name, Statement, Unit
 
@@ -76,7 +76,7 @@ def compare(claim: Statement, quote: Statement, granted: Collection[str] = ()) -
         *_negation(alignment),
         *_opposites(claim, quote, places),
         *(_failure("role", says) for says in dict.fromkeys(_roles(claim, quote, places))),
-        *(_failure("rival", says) for says in astray(claim, quote, places)),
+        *(_failure("rival", says) for rule in (astray, swapped) for says in rule(claim, quote, places)),
         *_dated(claim, quote),
         *_modality(alignment),
         *(_failure(kind, says) for kind, says in shifts(claim, quote, granted)),
@@ -86,7 +86,7 @@ def compare(claim: Statement, quote: Statement, granted: Collection[str] = ()) -
 
 
 def _roles(claim: Statement, quote: Statement, places: Sequence[tuple[int, ...]]) -> Iterator[str]:
-    for rule in (turned, crossed, acted):
+    for rule in (turned, crossed, acted, bracketed):
         yield from rule(claim, quote, places)
 
 

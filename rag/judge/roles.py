@@ -134,6 +134,58 @@ def astray(claim: Statement, quote: Statement, places: Places) -> Iterator[str]:
         yield f"the quotes have '{joint} {quote.named(other)}' where the claim has '{said}'"
 
 
+def swapped(claim: Statement, quote: Statement, places: Places) -> Iterator[str]:
+    """'A win at the Cup' of 'wins at the Regatta, with victory in the Cup': the claim's preposition stands before
+    another name in the quote, and the claim's name behind other prepositions only."""
+    said = {p for found in places for p in found}
+    for name in claim.names:
+        joint, same = _joint(claim, name), _same(claim, name, quote)
+        own = [n for n in quote.names if same & set(range(n.first, n.last + 1))]
+        if not joint or not own or not all(_joint(quote, n) not in ("", joint) for n in own):
+            continue
+        others = (n for n in quote.names if n not in own and _joint(quote, n) == joint)
+        other = next((n for n in others if not said & set(range(n.first, n.last + 1))), None)
+        if other is not None:
+            yield f"the quotes have '{joint} {quote.named(other)}' where the claim has '{joint} {claim.named(name)}'"
+
+
+def _same(claim: Statement, name: Name, quote: Statement) -> set[int]:
+    """The tokens of the quote that are a word of the name, by whatever it is called ('America', 'United States')."""
+    words = (keys(claim.folds[at], claim.stems[at]) for at in capitals(claim, name))
+    return {p for some in words for key in some for p in quote.places.get(key, ())}
+
+
+def _joint(statement: Statement, name: Name) -> str:
+    """The preposition right before a name, '' if there is none."""
+    at = name.first - 1
+    while at >= 0 and statement.folds[at] in _ARTICLES:
+        at -= 1
+    return statement.folds[at] if at >= 0 and statement.folds[at] in _PLACED else ""
+
+
+def bracketed(claim: Statement, quote: Statement, places: Places) -> Iterator[str]:
+    """'The Lions play in Comerica Park' of 'Comerica Park (home of the Tigers), Ford Field (home of the Lions)': what
+    stands in the brackets behind one name is said of that name alone."""
+    behind = {owner: inside for owner in quote.names if (inside := _brackets(quote, owner))}
+    said = {p for name in claim.names for at in capitals(claim, name) for p in places[at]}
+    named = [owner for owner in behind if said >= set(capitals(quote, owner))]
+    if len(behind) < 2 or len(named) != 1:
+        return
+    for name in claim.names:
+        own = {p for at in capitals(claim, name) for p in places[at]}
+        holder = next((owner for owner, inside in behind.items() if own and own <= set(inside)), None)
+        if holder is not None and holder is not named[0]:
+            yield f"the quotes say {claim.named(name)} of {quote.named(holder)}, not of {quote.named(named[0])}"
+
+
+def _brackets(quote: Statement, owner: Name) -> range:
+    """The tokens between the brackets right behind a name."""
+    start = owner.last + 1
+    if quote.folds[start : start + 1] != ("(",) or ")" not in quote.folds[start:]:
+        return range(0)
+    return range(start + 1, quote.folds.index(")", start))
+
+
 def _hung(claim: Statement, name: Name, places: Places) -> tuple[str, list[int]]:
     """What `name` hangs on: a preposition, and the places in the quote of the word before it; a name before its verb
     hangs on that by 'by'."""
