@@ -40,7 +40,7 @@ def ranked(
     found = [one for hit, reading in zip(hits, readings, strict=True) for one in _weighed(hit, reading, question)]
     found.sort(key=lambda one: -one.score)  # stable: of equals, what retrieval put first
     first = sorted((one.less(held_against(one.evidence)) for one in found[:RIVALS]), key=lambda one: -one.score)
-    best = max((a[1] for r in readings for a in r.answers if a is not None), default=0.0)
+    best = max((a.score for r in readings for a in r.answers if a is not None), default=0.0)
     marked = [
         replace(one.evidence, answer=one.answer if n == 0 or one.sure >= best - _NEAR else None)
         for n, one in enumerate([*first, *found[RIVALS:]])
@@ -73,7 +73,7 @@ def _weighed(hit: Hit, reading: Reading, question: str) -> Iterator[_Weighed]:
         evidence = Evidence(hit, span.shift(shift), _chance(score))
         if evidence.text.lstrip("# ") in titles or _SAYS_NOTHING.search(evidence.text):
             continue
-        inside, sure = (answer[0].shift(shift), answer[1]) if answer is not None else (None, -math.inf)
+        inside, sure = (answer.span.shift(shift), answer.score) if answer is not None else (None, -math.inf)
         cell = cells.asked(question, evidence.text, hit.passage.heading)
         if cell is not None:
             inside, sure = cell.shift(evidence.span.start), math.inf

@@ -14,7 +14,7 @@ import rag
 from rag.answer import Rooms, stream
 from rag.answer.remarks import remarks
 from rag.errors import Cancelled, ModelDied, QuestionError
-from rag.read import Reading
+from rag.read import Reading, Short
 from rag.retrieve import Query
 from rag.text import sentences
 from rag.types import (
@@ -334,7 +334,7 @@ def read(some: Hit, *scores: float) -> Reading:
     lasts = [
         Span(s.start + s.of(text).rstrip(".").rfind(" ") + 1, s.start + len(s.of(text).rstrip("."))) for s in spans
     ]
-    answers = tuple(zip(lasts, scores, strict=True))
+    answers = tuple(Short(last, score) for last, score in zip(lasts, scores, strict=True))
     return Reading(0.0, tuple(zip(spans, scores, strict=True)), None, max(scores), 0.0, answers)
 
 

@@ -18,6 +18,8 @@ PRICE = "The price rose to 25 euros in May and fell to 20 euros in June, said Dr
 HALLS = "The city has two halls: Mill Hall (home of the Norwood Chess Club) and Tower Hall (home of the Arden Choir)."
 CUPS = "The club has done well, with many wins at Arden Regatta, and most recently with victory in the Lund Cup."
 
+UNIONS = "The strikes raised the influence of leaders such as Jimmy Berg of the Miners and Walter Lund of the Weavers."
+
 
 def score(claim: str, quote: str, question: str = "") -> float:
     return RuleJudge().judge([claim], [[quote]], question)[0].score
@@ -43,6 +45,7 @@ def score(claim: str, quote: str, question: str = "") -> float:
         ("The Norwood Chess Club is in Tower Hall.", HALLS),
         ("Mill Hall is the home of the Arden Choir.", HALLS),
         ("The club has done well at the Lund Cup.", CUPS),
+        ("The leader of the Weavers was Jimmy Berg.", UNIONS),
         ("The price fell to 25 euros in May.", PRICE),
         ("The price rose to half of 25 euros in May.", PRICE),
         ("The price rose to 25 euros a month in May.", PRICE),
@@ -81,6 +84,7 @@ def test_a_sentence_with_its_parts_in_other_roles_is_refused(claim: str, quote: 
         ("The city has two halls: Mill Hall and Tower Hall.", HALLS),
         ("The club has many wins at Arden Regatta.", CUPS),
         ("The club has a victory in the Lund Cup.", CUPS),
+        ("The leader of the Weavers was Walter Lund.", UNIONS),
     ],
 )
 def test_a_paraphrase_that_leaves_the_roles_alone_is_supported(claim: str, quote: str) -> None:

@@ -15,7 +15,7 @@ from rag.answer.items import items
 from rag.answer.polarity import settled
 from rag.compare import agreeing, conflicting, voices
 from rag.kinds import kind_of
-from rag.read import Reading
+from rag.read import Reading, Short
 from rag.types import Answer, Document, Evidence, Hit, Kind, Origin, Outcome, Passage, Source, Span
 
 
@@ -235,9 +235,9 @@ def test_a_list_is_said_item_by_item_each_with_its_quote(small: rag.Assistant) -
         def _read(self, question: str, texts: Sequence[str]) -> Iterator[tuple[str, Reading]]:
             return zip(texts, reader.read(question, texts), strict=True)
 
-        def _of(self, text: str) -> tuple[Span, float] | None:
+        def _of(self, text: str) -> Short | None:
             at = text.find("rice, barley and honey")
-            return (Span(at, at + 22), 5.0) if at >= 0 else None
+            return Short(Span(at, at + 22), 5.0) if at >= 0 else None
 
     rooms = replace(small._rooms, reader=Lists())
     *_, answer = stream(rooms, "Which goods did the Marrow Valley farms sell to the city?")

@@ -12,6 +12,7 @@ from rag.answer.polarity import before, settled
 from rag.gate import signals
 from rag.kinds import kind_of
 from rag.lack import Lack, against, cost
+from rag.read import Reading
 from rag.text import terms
 from rag.types import Evidence, Hit, Kind, Outcome, Span
 from rag.weigh import ranked, read_as
@@ -39,6 +40,7 @@ def weighed(rooms: Rooms, question: str, notes: Notes, hits: Sequence[Hit]) -> W
     evidence = tuple(best[: rooms.config.answer.sentences])
     if not evidence:
         return Weighed((), Outcome.NOTHING)
+    clear = _clear(evidence[0], hits, readings)
     kind = kind_of(question)
     if kind is Kind.NUMBER:
         evidence = (amount(question, evidence[0]), *evidence[1:])
@@ -49,6 +51,7 @@ def weighed(rooms: Rooms, question: str, notes: Notes, hits: Sequence[Hit]) -> W
         **signals(notes.query, readings, texts, weights),
         "sentence": log_odds(evidence[0].support),
         "lack": float(bool(lacks)),
+        "clear": clear,
     }
     notes.confidence = rooms.gate.confidence(notes.signals)
     if notes.query != question:
@@ -59,6 +62,14 @@ def weighed(rooms: Rooms, question: str, notes: Notes, hits: Sequence[Hit]) -> W
     if lacks and outcome is Outcome.ANSWERED and strictness != "lenient":
         outcome = Outcome.CLOSEST
     return Weighed(evidence, outcome, lacks)
+
+
+def _clear(e: Evidence, hits: Sequence[Hit], readings: Sequence[Reading]) -> float:
+    """The lead of the short answer over other words of its sentence; infinite where it is not the reader's."""
+    at = next(n for n, hit in enumerate(hits) if hit is e.hit)
+    shift = e.hit.passage.span.start - (len(read_as(e.hit)) - len(e.hit.passage.text))
+    shorts = (s for s in readings[at].answers if s is not None)
+    return next((s.lead for s in shorts if s.span.shift(shift) == e.answer), math.inf)
 
 
 def _lacking(question: str, absent: Callable[[str], bool]) -> Callable[[Evidence], tuple[Lack, ...]]:

@@ -164,26 +164,32 @@ def _joint(statement: Statement, name: Name) -> str:
 
 
 def bracketed(claim: Statement, quote: Statement, places: Places) -> Iterator[str]:
-    """'The Lions play in Comerica Park' of 'Comerica Park (home of the Tigers), Ford Field (home of the Lions)': what
-    stands in the brackets behind one name is said of that name alone."""
-    behind = {owner: inside for owner in quote.names if (inside := _brackets(quote, owner))}
+    """'The Lions play in Comerica Park' of 'Comerica Park (home of the Tigers), Ford Field (home of the Lions)', 'Hoffa
+    led the Autoworkers' of 'Hoffa of the Teamsters and Reuther of the Autoworkers': what stands in the brackets behind
+    one name, or hangs on it, is said of that name alone."""
+    owned = [pair for name in quote.names if (pair := _owned(quote, name)) is not None]
     said = {p for name in claim.names for at in capitals(claim, name) for p in places[at]}
-    named = [owner for owner in behind if said >= set(capitals(quote, owner))]
-    if len(behind) < 2 or len(named) != 1:
+    named = [owner for owner, _ in owned if said.issuperset(owner)]
+    if len(owned) < 2 or len(named) != 1:
         return
     for name in claim.names:
         own = {p for at in capitals(claim, name) for p in places[at]}
-        holder = next((owner for owner, inside in behind.items() if own and own <= set(inside)), None)
-        if holder is not None and holder is not named[0]:
-            yield f"the quotes say {claim.named(name)} of {quote.named(holder)}, not of {quote.named(named[0])}"
+        holder = next((owner for owner, inside in owned if own and own <= inside), None)
+        if holder is not None and holder != named[0]:
+            one, other = (" ".join(quote.texts[p] for p in tokens) for tokens in (holder, named[0]))
+            yield f"the quotes say {claim.named(name)} of {one}, not of {other}"
 
 
-def _brackets(quote: Statement, owner: Name) -> range:
-    """The tokens between the brackets right behind a name."""
-    start = owner.last + 1
-    if quote.folds[start : start + 1] != ("(",) or ")" not in quote.folds[start:]:
-        return range(0)
-    return range(start + 1, quote.folds.index(")", start))
+def _owned(quote: Statement, name: Name) -> tuple[list[int], set[int]] | None:
+    """The tokens of a name, and those in the brackets right behind it, or behind the 'of' in it; None without any."""
+    start = name.last + 1
+    if quote.folds[start : start + 1] == ("(",) and ")" in quote.folds[start:]:
+        return capitals(quote, name), set(range(start + 1, quote.folds.index(")", start)))
+    parting = next((at for at in range(name.first, name.last) if quote.folds[at] == "of"), None)
+    if parting is None:
+        return None
+    every = capitals(quote, name)
+    return [at for at in every if at < parting], {at for at in every if at > parting}
 
 
 def _hung(claim: Statement, name: Name, places: Places) -> tuple[str, list[int]]:

@@ -7,11 +7,22 @@ weights and answer type; and `joint.JointReader`, the default, which asks both.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from rag.types import Span
+
+
+@dataclass(frozen=True, slots=True)
+class Short:
+    """The best short answer inside a sentence: its span, its score, and its lead, the log-odds by which it is ahead of
+    the best other words of the sentence, those that it shares none with (infinite where the reader cannot tell)."""
+
+    span: Span
+    score: float
+    lead: float = math.inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +32,7 @@ class Reading:
     All scores are logits: higher is better, comparable across the texts of one call. `sentences` are the evidence
     candidates in text order, each with its score. `best` is the short answer's span, with `best_score`; `null` is the
     score of 'this text does not hold the answer', so that `best_score - null > 0` leans to yes. `answers`: the best
-    short answer inside each sentence with its own score, None where it holds nothing of that kind.
+    short answer inside each sentence, None where it holds nothing of that kind.
     """
 
     relevance: float
@@ -29,7 +40,7 @@ class Reading:
     best: Span | None
     best_score: float
     null: float
-    answers: tuple[tuple[Span, float] | None, ...] = ()
+    answers: tuple[Short | None, ...] = ()
 
 
 class Reader(Protocol):

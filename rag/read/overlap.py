@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from rag.read import Reading
+from rag.read import Reading, Short
 from rag.text import sentences, terms, words
 from rag.types import Span
 
@@ -79,11 +79,11 @@ class OverlapReader:
         top, score = max(scored, key=lambda item: item[1])
         found = [_wanted(question, span.of(text)) for span in spans]
         answers = tuple(
-            (inside.shift(span.start), own) if inside is not None else None
+            Short(inside.shift(span.start), own) if inside is not None else None
             for inside, (span, own) in zip(found, scored, strict=True)
         )
         inside = answers[scored.index((top, score))]
-        return Reading(score, scored, inside[0] if inside is not None else top, score, 0.0, answers)
+        return Reading(score, scored, inside.span if inside is not None else top, score, 0.0, answers)
 
 
 def _wanted(question: str, sentence: str) -> Span | None:

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rag.errors import ModelDamaged, ModelMissing
-from rag.read import Reading
+from rag.read import Reading, Short
 from rag.runtime import session
 from rag.text import sentences
 from rag.types import Span
@@ -42,13 +42,15 @@ _LOWEST = -30.0  # the score where there is nothing to read
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """A sentence and the raw log-odds of it: `evidence`, `spans` (all short answers in it together), the best one."""
+    """A sentence and the raw log-odds of it: `evidence`, `spans` (all short answers in it together), the best one,
+    and how far that is ahead of the next that it shares no token with."""
 
     span: Span
     evidence: float
     spans: float
     best: Span | None
     best_score: float
+    lead: float = math.inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +148,9 @@ class TrainedReader:
         top = float(table.max())
         mass = top + math.log(float(np.exp(table - top).sum()))
         best = _trimmed(text, Span(max(place.start, span.start), min(place.end, span.end)))
-        return Scored(span, float(part[:, 2].mean()), mass, best, top)
+        apart = (np.arange(size)[:, None] > last) | (np.arange(size)[None, :] < first)
+        lead = top - float(table[apart].max(initial=-np.inf))
+        return Scored(span, float(part[:, 2].mean()), mass, best, top, lead)
 
     def reading(self, scores: Scores, calibration: Calibration | None = None) -> Reading:
         """One text's scores under these constants (None: those of reader.json). The best short answer is the one whose
@@ -160,7 +164,7 @@ class TrainedReader:
         best_score = _weighed(text, max(s.evidence for s in scores.sentences), together, scores.relevance)
         best = max(zip(scores.sentences, scored, strict=True), key=lambda both: both[0].best_score + both[1])[0].best
         spans = [s.span for s in scores.sentences]
-        answers = tuple((s.best, s.best_score) if s.best is not None else None for s in scores.sentences)
+        answers = tuple(Short(s.best, s.best_score, s.lead) if s.best is not None else None for s in scores.sentences)
         return Reading(scores.relevance, tuple(zip(spans, scored, strict=True)), best, best_score, 0.0, answers)
 
 
@@ -232,7 +236,7 @@ def _better(one: Scored, two: Scored) -> Scored:
     """What two windows say of one sentence: the higher of each."""
     best = one if one.best_score >= two.best_score else two
     evidence, spans = max(one.evidence, two.evidence), max(one.spans, two.spans)
-    return Scored(one.span, evidence, spans, best.best, best.best_score)
+    return Scored(one.span, evidence, spans, best.best, best.best_score, best.lead)
 
 
 def _trimmed(text: str, span: Span) -> Span | None:
