@@ -3,9 +3,10 @@
     python -m rag.evals.obedience ../shared/data/reading/squad2-calibration.jsonl.gz [--edits 200] [--alone] [--no-llm]
 
 Questions are taken whose answer is a number or a name that stands once in its text. All texts are indexed and the
-question asked of them all (with --alone, of its own text); then the value is exchanged for another of its kind, the
-document added again in its place, and the same question asked again. A model that answers from what it has learnt, or a
-citation that was not cut from the text as it is now, would say the old value, which stands nowhere in it any more.
+question asked of them all (with --alone, of its own text); then the value is exchanged for another of its kind (a
+person for a person, a team for a team), the document added again in its place, and the same question asked again. A
+model that answers from what it has learnt, or a citation that was not cut from the text as it is now, would say the old
+value, which stands nowhere in it any more: a name that the text says again in part, or as initials, is not edited.
 
 An answer that did not say the value before it was edited says nothing about following, and is counted apart; so is one
 that rests on another document. Of the others, an answer *follows* if it says the new value and not the old one, is
@@ -41,8 +42,11 @@ _NAME = re.compile(r"[A-Z][\w'’-]+(?: (?:of |the |de )?[A-Z][\w'’-]+)*")
 LEAST = 0.98  # of the answers that said the value before: share that must follow its edit
 _AWAY = 40  # years by which a year is moved at most
 
-Names = Mapping[Kind, Sequence[tuple[str, str]]]
-"""For each kind of question the names that answer one, each with its article."""
+Alike = tuple[Kind, str, int]
+"""What two names have in common that may stand for each other: the kind of question that they answer, its first two
+words where it is no kind that has a name, and how many words they have."""
+Names = Mapping[Alike, Sequence[tuple[str, str]]]
+"""The names that answer a question, each with its article."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,23 +77,36 @@ def edits(dataset: Dataset, most: int, seed: int) -> Iterator[Edit]:
         if new is None or place is None or holds(f"{question.text} {whole.title}", [old]) or holds(whole.text, [new]):
             continue
         after = whole.text[: place.start()] + new + whole.text[place.end() :]
-        if holds(after, [old]):  # it stands elsewhere, too
+        if holds(after, [old]) or (_NAME.fullmatch(old) and holds(after, _parts(old))):  # it stands elsewhere, too
             continue
         yield Edit(question, whole.text, after, old, new)
         made += 1
 
 
 def _names(questions: Sequence[Question]) -> Names:
-    found: dict[Kind, set[tuple[str, str]]] = {}
+    found: dict[Alike, set[tuple[str, str]]] = {}
     for q in questions:
-        own = {(a, q.group) for a in q.answers if _NAME.fullmatch(a)}
-        found.setdefault(kind_of(q.text), set()).update(own)
-    return {kind: sorted(own) for kind, own in found.items()}
+        for a in q.answers:
+            if _NAME.fullmatch(a):
+                found.setdefault(_alike(q.text, a), set()).add((a, q.group))
+    return {alike: sorted(own) for alike, own in found.items()}
+
+
+def _alike(question: str, name: str) -> Alike:
+    kind = kind_of(question)
+    opening = " ".join(question.lower().split()[:2]) if kind is Kind.OTHER else ""
+    return kind, opening, len(name.split())
+
+
+def _parts(name: str) -> list[str]:
+    """The words by which a name may be called again: 'Jonathan' of 'Goodluck Jonathan'."""
+    return [word for word in name.split() if word[0].isupper() and word != "The"]
 
 
 def _other(question: Question, old: str, names: Names, rng: random.Random) -> str | None:
     """Another value of the same kind; None where `old` is neither a number nor a name. A year stays a year of about
-    that time; a name becomes one that answers a question of the same kind, of the same article if there is one."""
+    that time; a name becomes one as long that answers a question of the same kind, of the same article if there is
+    one; initials stay, as the text may say what they mean."""
     if _YEAR.fullmatch(old):
         return str(int(old) + rng.choice([-1, 1]) * rng.randint(1, _AWAY))
     if _NUMBER.fullmatch(old):
@@ -98,9 +115,11 @@ def _other(question: Question, old: str, names: Names, rng: random.Random) -> st
             new = "".join(next(digits) if c.isdigit() else c for c in old)
             if new != old:
                 return new
-    if _NAME.fullmatch(old):
+    if _NAME.fullmatch(old) and not old.isupper():
         own = set(old.lower().split())
-        others = [(name, group) for name, group in names[kind_of(question.text)] if not set(name.lower().split()) & own]
+        others = [
+            (name, group) for name, group in names[_alike(question.text, old)] if not set(name.lower().split()) & own
+        ]
         near = [name for name, group in others if group == question.group]
         some = near or [name for name, _ in others]
         return rng.choice(some) if some else None

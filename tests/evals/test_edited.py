@@ -53,6 +53,31 @@ def test_a_value_that_stands_elsewhere_too_is_not_edited() -> None:
     assert [e.old for e in edits(Dataset("d", "reading", (Text("t", "T", text),), tuple(twice), ""), 9, 1)] == ["365"]
 
 
+def test_a_name_that_the_text_says_again_in_part_or_as_initials_is_not_edited() -> None:
+    text = "Anna Weiss won. Weiss was glad. The NBA (National Board of Art) came, and Karl Lund saw it."
+    asked = {"Who won?": "Anna Weiss", "Who came?": "NBA", "Who saw it?": "Karl Lund", "Who else?": "Olaf Berg"}
+    places = {a: (("t", Span(text.find(a), text.find(a) + len(a))),) for a in asked.values() if a in text}
+    some = tuple(Question(q, q, (a,), ("t",), places[a]) for q, a in asked.items() if a in places)
+    other = Question("o", "Who else?", ("Olaf Berg",), ("o",), (("o", Span(0, 9)),))
+    board = Question("b", "Who sat?", ("UNO",), ("o",), (("o", Span(10, 13)),))
+    whole = (Text("t", "T", text), Text("o", "O", "Olaf Berg UNO."))
+    assert {e.old for e in edits(Dataset("d", "reading", whole, (*some, other, board), ""), 9, 1)} == {
+        "Karl Lund", "Olaf Berg"
+    }  # fmt: skip
+
+
+def test_a_name_gives_way_to_one_as_long_that_answers_a_question_that_opens_alike() -> None:
+    text = "Ann Lee led Red Star. They play in Mill Hall, and the Blue Team plays in Tower Hall. Arden is near."
+    asked = [("What team won?", "Red Star"), ("What team lost?", "Blue Team"), ("What hall is old?", "Mill Hall")]
+    some = tuple(Question(q, q, (a,), ("t",), (("t", Span(text.index(a), text.index(a) + len(a))),)) for q, a in asked)
+    made = {e.old: e.new for e in edits(Dataset("d", "reading", (Text("t", "T", text),), some, ""), 9, 1)}
+    assert made == {}  # each of the two teams stands in the text, and no other hall is known
+    apart = (Text("t", "T", text.replace("Blue Team", "other one")), Text("u", "U", "The Blue Team lost."))
+    moved = (some[0], Question("u", "What team lost?", ("Blue Team",), ("u",), (("u", Span(4, 13)),)), some[2])
+    made = {e.old: e.new for e in edits(Dataset("d", "reading", apart, moved, ""), 9, 1)}
+    assert made == {"Red Star": "Blue Team", "Blue Team": "Red Star"}
+
+
 def test_an_answer_that_says_the_old_value_is_caught_even_beside_the_new_one() -> None:
     edit = next(e for e in edits(DATASET, 99, 1) if e.question.id == "2")
 
