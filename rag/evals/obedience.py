@@ -117,9 +117,8 @@ def _other(question: Question, old: str, names: Names, rng: random.Random) -> st
                 return new
     if _NAME.fullmatch(old) and not old.isupper():
         own = set(old.lower().split())
-        others = [
-            (name, group) for name, group in names[_alike(question.text, old)] if not set(name.lower().split()) & own
-        ]
+        alike = names[_alike(question.text, old)]
+        others = [(name, group) for name, group in alike if not set(name.lower().split()) & own]
         near = [name for name, group in others if group == question.group]
         some = near or [name for name, _ in others]
         return rng.choice(some) if some else None
