@@ -20,7 +20,7 @@ from rag.types import Event, Evidence, Origin, Verdict, Waits
 
 CLEAR = 1.0
 """Lead of the short answer, in log-odds, from which a small model is asked to word it. Of the short answers in right
-sentences, a third of those under it is wrong, and one in twenty of those over it (`python -m rag.evals.leads`)."""
+sentences, a quarter of those under it is wrong, and one in seventeen of those over it (`python -m rag.evals.leads`)."""
 
 
 def worded(rooms: Rooms, notes: Notes, page: Page, evidence: Sequence[Evidence], stop: Stop) -> Iterator[Event]:
