@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from fastapi import APIRouter, File, Form, HTTPException, Query, UploadFile
+from fastapi import APIRouter, File, Form, Query, UploadFile
 from fastapi.responses import JSONResponse, Response
 
 from rag.asynchronous import AsyncAssistant
@@ -22,7 +22,7 @@ from rag.errors import RagError, UsageError
 from rag.files import kept
 from rag.serve.answers import Name, listed, shaped
 from rag.serve.notes import failed, unforeseen
-from rag.serve.refuse import body_of, said, status_of
+from rag.serve.refuse import Absent, body_of, said, status_of
 from rag.types import Span, to_json
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def _uploads(router: APIRouter, shelf: Shelf) -> None:
     async def state(upload: Name) -> Response:
         """`waiting`, `indexing`, `done` with its report, or `failed` with its error."""
         if upload not in shelf.uploads:
-            raise HTTPException(404)
+            raise Absent("upload", f"the last {MOST_REMEMBERED} are remembered, as long as the server runs")
         return _upload(shelf.uploads[upload])
 
 
@@ -138,7 +138,7 @@ def _reading(router: APIRouter, assistant: AsyncAssistant) -> None:
         try:
             whole = (await assistant.document(document)).text
         except KeyError:
-            raise HTTPException(404) from None
+            raise _no_document() from None
         first, last = 0 if start is None else start, len(whole) if end is None else min(end, len(whole))
         if first > last:
             raise UsageError(f"start {first} is behind end {last}", f"the text has {len(whole)} characters")
@@ -159,11 +159,11 @@ def _forgetting(router: APIRouter, assistant: AsyncAssistant) -> None:
         await assistant.change(assistant.plain.remove, row["source"]["id"])
         return JSONResponse({"removed": row["source"]})
 
-    @router.delete("/collections/{name}", summary="Forget a collection")
+    @router.delete("/collections/{name:path}", summary="Forget a collection")
     async def forget_all(name: Name) -> Response:
         """All its documents in one moment."""
         if name not in {row.name for row in await assistant.call(assistant.plain.collections)}:
-            raise HTTPException(404)
+            raise Absent("collection", "GET /v1/collections lists them")
         return JSONResponse({"removed": await assistant.change(assistant.plain.remove_collection, name)})
 
 
@@ -172,7 +172,11 @@ async def _row(assistant: AsyncAssistant, id_: str) -> dict[str, Any]:
         if row.source.id == id_:
             found: dict[str, Any] = to_json(row)
             return found
-    raise HTTPException(404)
+    raise _no_document()
+
+
+def _no_document() -> Absent:
+    return Absent("document", "GET /v1/documents lists them")
 
 
 def _upload(upload: Upload) -> JSONResponse:

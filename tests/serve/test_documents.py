@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import quote
 
 import pytest
 
@@ -38,6 +39,17 @@ def test_an_uploaded_document_is_found_shown_and_forgotten(shelf: Running) -> No
     for path in (f"/v1/documents/{id_}", f"/v1/documents/{id_}/text"):
         assert shelf.http.get(path).status_code == 404
     assert shelf.http.delete(f"/v1/documents/{id_}").status_code == 404
+
+
+@pytest.mark.parametrize("name", ["a/b", "a/../../b", "two words é", "%2e%2e", "?x#y"])
+def test_a_collection_of_any_name_can_be_asked_and_forgotten(shelf: Running, name: str) -> None:
+    file = ("files", ("named.txt", b"The code word of the yard is marigold.", "text/plain"))
+    shelf.http.post("/v1/documents", files=[file], data={"collection": name})
+    asked = {"question": "What is the code word of the yard?", "where": {"collections": [name]}}
+    assert "marigold" in shelf.http.post("/v1/answers", json=asked).json()["text"]
+    assert shelf.http.get(f"/v1/models/rag/{quote(name, safe='')}").json()["id"] == f"rag/{name}"
+    assert shelf.http.delete(f"/v1/collections/{quote(name, safe='')}").json() == {"removed": 1}
+    assert name not in [c["name"] for c in shelf.http.get("/v1/collections").json()["collections"]]
 
 
 def test_an_upload_that_is_not_waited_for_says_how_far_it_is(shelf: Running) -> None:

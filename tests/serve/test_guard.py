@@ -94,6 +94,25 @@ def test_json_that_breaks_off_is_said_to_be_no_json(server: Running) -> None:
     assert "character 13" in refused(reply, 400, "json")["message"]
 
 
+@pytest.mark.parametrize(
+    "body", [b"[" * 100_000, b'{"question":' * 80_000, b'{"question": "\xff\xfe"}', b"\xff\xfe\x00"]
+)
+def test_json_on_which_the_parser_gives_up_is_said_to_be_none(server: Running, body: bytes) -> None:
+    error = refused(server.http.post("/v1/answers", content=body, headers={"content-type": "application/json"}), 400)
+    assert (error["code"], error["param"]) == ("json", "body") and "JSON" in error["message"]
+
+
+@pytest.mark.parametrize("kind", ["multipart/form-data", "multipart/form-data; boundary=x"])
+def test_a_form_that_is_none_is_said_to_be_none(server: Running, kind: str) -> None:
+    error = refused(server.http.post("/v1/documents", content=b"abc", headers={"content-type": kind}), 400, "multipart")
+    assert "curl -F" in error["hint"]
+
+
+def test_a_day_that_is_none_is_refused_with_one_that_is(server: Running) -> None:
+    told = {"question": TREES, "where": {"since": "yesterday"}}
+    assert "2026-01-31" in refused(server.http.post("/v1/answers", json=told), 422, "invalid")["message"]
+
+
 @pytest.mark.parametrize("k", [0, -1, 101, 1e9, "x", None, 1.5])
 def test_a_number_out_of_its_range_is_refused(server: Running, k: Any) -> None:
     assert "k" in refused(server.http.post("/v1/search", json={"query": "trees", "k": k}), 422, "invalid")["message"]
@@ -136,6 +155,17 @@ def test_a_request_of_another_site_is_refused_and_nobody_else_may_read(server: R
 def test_what_is_not_there_is_not_found(server: Running, path: str) -> None:
     reply = server.http.delete(path) if "collections" in path else server.http.get(path)
     refused(reply, 404)
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("GET", "documents/no"), ("GET", "documents/no/text"), ("DELETE", "documents/no"), ("DELETE", "collections/no"),
+     ("GET", "documents/uploads/no")],
+)  # fmt: skip
+def test_what_is_not_there_is_named_and_where_to_look(server: Running, method: str, path: str) -> None:
+    error = refused(server.http.request(method, f"/v1/{path}"), 404, "not_found")
+    kind = "upload" if "uploads" in path else path.split("/")[0].removesuffix("s")
+    assert error["message"] == f"there is no such {kind}" and error["hint"]
 
 
 @pytest.mark.parametrize(
