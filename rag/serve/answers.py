@@ -22,7 +22,7 @@ from rag.types import Event, Found, to_json
 Name = Annotated[str, Field(max_length=200)]
 K = Annotated[int, Field(ge=1, le=100, description="How many passages.")]
 Words = Annotated[str, Field(min_length=1, max_length=100_000)]
-_ASKED = {"pattern": r"\w", "maxLength": MAX_CHARACTERS}  # told here; what is not so is refused below, in better words
+_ASKED = {"maxLength": MAX_CHARACTERS}  # told here; what is longer is refused below, in better words
 Asked = Annotated[Words, Field(description="In words; at least one letter or digit.", json_schema_extra=_ASKED)]
 Flag = Annotated[bool, Field(strict=True)]
 
