@@ -18,6 +18,7 @@ import rag
 from rag.asynchronous import AsyncAssistant
 from rag.llm.line import Line
 from rag.llm.scripted import ScriptedLLM
+from rag.serve import guard
 from rag.serve.desk import Desk
 from rag.serve.metrics import Metrics
 from rag.types import Message
@@ -83,6 +84,22 @@ def test_one_is_answered_eight_wait_and_the_next_hears_at_once_when_to_come_agai
     assert [a.status_code for a in answers] == [200] * (1 + WAITING)
     assert llm.most == 1
     assert inside(server) == 0
+
+
+def test_where_too_many_requests_are_on_their_way_one_more_hears_when_to_come_again(
+    held: tuple[Running, Held], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server, llm = held
+    monkeypatch.setattr(guard, "MOST_AT_ONCE", 2)
+    with ThreadPoolExecutor(2) as pool, free_at_last(llm):
+        asking = [pool.submit(server.http.post, "/v1/answers", json=BODY) for _ in range(2)]
+        until(lambda: inside(server) == 2)  # /health is never refused
+        over = server.http.get("/v1/documents")
+        assert over.status_code == 503 and over.json()["error"]["code"] == "crowded"
+        assert int(over.headers["retry-after"]) >= 1
+        llm.go.set()
+        assert [f.result().status_code for f in asking] == [200, 200]
+    assert server.http.get("/v1/documents").status_code == 200
 
 
 def test_who_waits_is_told_how_many_come_first_and_never_hears_nothing(held: tuple[Running, Held]) -> None:
