@@ -19,7 +19,7 @@ from rag.asynchronous import AsyncAssistant
 from rag.llm.line import Line
 from rag.llm.scripted import ScriptedLLM
 from rag.serve import guard
-from rag.serve.desk import Desk
+from rag.serve.desk import Desk, Expected
 from rag.serve.metrics import Metrics
 from rag.types import Message
 from tests.serve.conftest import TREES, Held, Running, serving, with_model
@@ -122,6 +122,26 @@ def test_who_waits_is_told_how_many_come_first_and_never_hears_nothing(held: tup
             llm.go.set()
             assert "event: answer" in list(lines)
         assert first.result().status_code == 200
+
+
+def test_who_waits_is_told_the_seconds_of_all_that_come_first(opened: Callable[..., rag.Assistant]) -> None:
+    assistant, llm = opened(read_model="overlap"), Held()
+    with_model(assistant, llm)
+
+    async def told() -> list[object]:
+        desk = Desk(AsyncAssistant(assistant, answers=3), Metrics())
+        first = asyncio.create_task(desk.ask(TREES))
+        await asyncio.sleep(0)  # it begins
+        waiting = [desk.events(TREES) for _ in range(2)]
+        heard: list[object] = [await anext(events) for events in waiting]
+        for events in waiting:
+            await events.aclose()
+        llm.go.set()
+        await first
+        return heard
+
+    guess_s = 3.0  # of one answer, before any was measured
+    assert asyncio.run(told()) == [Expected(n, pytest.approx((n + 1) * guess_s, abs=1.0)) for n in (1, 2)]
 
 
 CHAT = {"messages": [{"role": "user", "content": TREES}]}

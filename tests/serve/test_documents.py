@@ -52,6 +52,33 @@ def test_a_collection_of_any_name_can_be_asked_and_forgotten(shelf: Running, nam
     assert name not in [c["name"] for c in shelf.http.get("/v1/collections").json()["collections"]]
 
 
+def kept(shelf: Running) -> set[str]:
+    """The names of the files that are kept beside the index."""
+    return {place.name for place in (shelf.assistant.folder / "originals").rglob("*") if place.is_file()}
+
+
+def test_of_an_upload_that_is_refused_or_forgotten_nothing_stays(shelf: Running) -> None:
+    before = kept(shelf)
+    for n, path in enumerate(("documents/{}", "collections/shelf")):
+        good = ("files", (f"stay {n}.txt", f"The code word of room {n} is fuchsia.".encode(), "text/plain"))
+        files = [good, ("files", ("empty.txt", b"", "text/plain")), ("files", ("x.pdf", b"no pdf", "application/pdf"))]
+        assert shelf.http.post("/v1/documents", files=files, data={"collection": "shelf"}).status_code == 200
+        assert kept(shelf) == before | {f"stay {n}.txt"}
+        (row,) = shelf.http.get("/v1/documents?collection=shelf").json()["documents"]
+        assert shelf.http.delete(f"/v1/{path.format(row['source']['id'])}").status_code == 200
+        assert kept(shelf) == before
+    assert not [f for f in (shelf.assistant.folder / "originals").iterdir() if not any(f.iterdir())]
+
+
+def test_a_bad_file_that_is_sent_twice_at_once_is_refused_twice_for_what_it_is(shelf: Running) -> None:
+    files = [("files", ("bad.pdf", b"no pdf at all", "application/pdf"))]
+    with ThreadPoolExecutor(4) as pool:
+        asked = [pool.submit(shelf.http.post, "/v1/documents", files=files) for _ in range(4)]
+        told = [one.result().json()["report"]["refused"][0][1] for one in asked]
+    assert len(set(told)) == 1 and "named .pdf" in told[0]
+    assert "bad.pdf" not in kept(shelf)
+
+
 def test_an_upload_that_is_not_waited_for_says_how_far_it_is(shelf: Running) -> None:
     files = [("files", (f"{n}.txt", f"Number {n} is here.".encode(), "text/plain")) for n in range(3)]
     taken = shelf.http.post("/v1/documents?wait=false", files=files)
