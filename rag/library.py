@@ -118,7 +118,7 @@ class Library:
 
     @property
     def _originals(self) -> Path:
-        return self.folder / "originals"
+        return self._index.folder / "originals"  # opened first: no index is made in a folder with something in it
 
     def add_text(self, text: str, *, title: str, uri: str, collection: str | None = None) -> int:
         """Add a text that is in no file; its number of passages. The same `uri` again replaces it."""

@@ -144,6 +144,19 @@ def test_who_waits_is_told_the_seconds_of_all_that_come_first(opened: Callable[.
     assert asyncio.run(told()) == [Expected(n, pytest.approx((n + 1) * guess_s, abs=1.0)) for n in (1, 2)]
 
 
+def test_who_waits_in_a_stream_of_openais_protocol_can_see_it_in_a_comment(held: tuple[Running, Held]) -> None:
+    server, llm = held
+    with ThreadPoolExecutor(1) as pool, free_at_last(llm):
+        first = pool.submit(server.http.post, "/v1/answers", json=BODY)
+        assert llm.entered.acquire(timeout=60)
+        with server.http.stream("POST", "/v1/chat/completions", json=CHAT | {"stream": True}) as reply:
+            lines = reply.iter_lines()
+            assert next(line for line in lines if line.startswith(":")).startswith(": 1 before, ")
+            llm.go.set()
+            assert "data: [DONE]" in list(lines)
+        assert first.result().status_code == 200
+
+
 CHAT = {"messages": [{"role": "user", "content": TREES}]}
 CALL = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "ask", "arguments": BODY}}
 DOORS: dict[str, tuple[str, dict[str, object]]] = {

@@ -11,6 +11,7 @@ from urllib.parse import quote
 import pytest
 
 import rag
+from rag.serve import documents
 from tests.serve.conftest import Running, serving
 
 
@@ -99,6 +100,23 @@ def test_the_same_file_again_is_unchanged_and_a_bad_one_does_not_stop_the_others
     assert len(both.json()["report"]["unchanged"]) == 1 and len(both.json()["report"]["refused"]) == 1
     bad = shelf.http.post("/v1/documents", files=[("files", ("empty.txt", b"", "text/plain"))])
     assert bad.status_code == 422 and bad.json()["error"]["code"] == "document_error"
+
+
+def test_more_files_at_once_than_are_read_are_refused_before_any_is_kept(shelf: Running) -> None:
+    before = kept(shelf)
+    files = [("files", (f"{n}.txt", b"x", "text/plain")) for n in range(documents.MOST_FILES + 1)]
+    over = shelf.http.post("/v1/documents", files=files)
+    assert over.status_code == 422 and str(documents.MOST_FILES) in over.json()["error"]["hint"]
+    assert kept(shelf) == before
+
+
+def test_the_oldest_uploads_are_forgotten_and_the_newest_remembered(
+    shelf: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(documents, "MOST_REMEMBERED", 2)
+    told = [shelf.http.post("/v1/documents", files=[("files", ("x.txt", b"Words.", "text/plain"))]) for _ in range(3)]
+    known = [shelf.http.get(f"/v1/documents/uploads/{one.json()['id']}").status_code for one in told]
+    assert known == [404, 200, 200]
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ import pytest
 
 import rag
 from rag.errors import UsageError
-from rag.serve import serve
+from rag.serve import guard, serve
 from rag.serve.guard import Rates
 from tests.serve.conftest import TREES, Running, serving
 
@@ -306,6 +306,24 @@ def test_each_token_has_its_own_rate(opened: Callable[..., rag.Assistant]) -> No
         assert server.http.get("/health", headers=one).status_code == 200
         guesses = [server.http.get("/v1/models", headers={"authorization": f"Bearer {n}"}) for n in range(9)]
         assert [g.status_code for g in guesses] == [401] * 5 + [429] * 4  # who guesses is slowed by address
+
+
+def test_of_more_askers_than_can_be_remembered_the_one_who_was_longest_away_is_forgotten(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(guard, "_MOST_REMEMBERED", 2)
+    rates = Rates(1, clock=lambda: 0.0)
+    assert [rates.wait_s(asker) for asker in "abc"] == [0.0] * 3
+    assert rates.wait_s("b") > 0 and rates.wait_s("c") > 0
+    assert rates.wait_s("a") == 0.0
+
+
+def test_every_reply_forbids_what_a_page_of_it_could_do(server: Running) -> None:
+    for reply in (server.http.get("/docs"), server.http.get("/nothing"), server.http.get("/", headers={"host": "x"})):
+        policy = reply.headers["content-security-policy"]
+        assert "default-src 'none'" in policy and "frame-ancestors 'none'" in policy
+        assert reply.headers["x-content-type-options"] == "nosniff"
+        assert reply.headers["referrer-policy"] == "no-referrer"
 
 
 def test_a_bucket_fills_again_with_time() -> None:
