@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-__all__ = ["TMP", "Lock", "kept", "safe_name", "sha256_of", "sync_folder", "write_atomically", "writing"]
+__all__ = ["TMP", "Lock", "kept", "safe_name", "sha256_of", "sync_folder", "unkept", "write_atomically", "writing"]
 
 _UNSAFE = re.compile(r"[^\w .()+,&-]+")
 TMP = "tmp-"
@@ -76,6 +76,13 @@ def kept(file: BinaryIO, name: str, folder: Path) -> Path:
         finally:
             tmp.unlink(missing_ok=True)
     return place
+
+
+def unkept(place: Path) -> None:
+    """Take away what `kept` put there."""
+    place.unlink(missing_ok=True)
+    with suppress(OSError):  # other names of the same bytes
+        place.parent.rmdir()
 
 
 def safe_name(name: str) -> str:

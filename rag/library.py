@@ -10,11 +10,12 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Self, TypedDict
+from typing import TYPE_CHECKING, BinaryIO, Self, TypedDict
 from urllib.parse import unquote
 
 from rag.config import Config
 from rag.errors import IndexBusy, IndexDamaged, UsageError
+from rag.files import kept, unkept
 from rag.filters import Filter
 from rag.types import Citation, Document, Passage, Source
 
@@ -97,6 +98,28 @@ class Library:
         self._watches.append(watch)
         return watch
 
+    def keep(self, file: BinaryIO, name: str) -> Path:
+        """Where the bytes of an uploaded file lie now, beside the index, for `add`; then call `sweep`."""
+        return kept(file, name, self._originals)
+
+    def sweep(self, places: Iterable[Path]) -> None:
+        """Take away those of the kept files from which the index holds no document: refused, or forgotten."""
+        for place in places:
+            if self._index.find(Source.at(place.resolve().as_uri(), "").id) is None:
+                unkept(place)
+
+    def _forget(self, *rows: SourceRow) -> bool:
+        """The documents, all in one moment, then what was kept of them; False if none was there."""
+        removed = self._index.remove(*(row.source.id for row in rows))
+        start = self._originals.resolve().as_uri() + "/"
+        uris = [row.source.uri for row in rows if row.source.uri.startswith(start)]
+        self.sweep(self._originals / unquote(uri.removeprefix(start)) for uri in uris)
+        return removed
+
+    @property
+    def _originals(self) -> Path:
+        return self._index.folder / "originals"  # opened first: no index is made in a folder with something in it
+
     def add_text(self, text: str, *, title: str, uri: str, collection: str | None = None) -> int:
         """Add a text that is in no file; its number of passages. The same `uri` again replaces it."""
         from rag.load import clean
@@ -139,8 +162,8 @@ class Library:
 
     def remove(self, source: str) -> bool:
         """Forget a source, named by its id or uri, at once; False if it is not there."""
-        known = next((r.source.id for r in self.sources() if source in (r.source.id, r.source.uri)), None)
-        return known is not None and self._index.remove(known)
+        known = next((r for r in self.sources() if source in (r.source.id, r.source.uri)), None)
+        return known is not None and self._forget(known)
 
     def sources(self) -> list[SourceRow]:
         """What the index holds, one row per document."""
@@ -156,9 +179,9 @@ class Library:
 
     def remove_collection(self, name: str) -> int:
         """Forget every document of a collection, all in one moment; how many there were."""
-        ids = [row.source.id for row in self.sources() if row.collection == name]
-        self._index.remove(*ids)
-        return len(ids)
+        rows = [row for row in self.sources() if row.collection == name]
+        self._forget(*rows)
+        return len(rows)
 
     def document(self, source_id: str) -> Document:
         """A document as it was indexed. Raises KeyError if it is not there."""

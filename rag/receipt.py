@@ -24,6 +24,7 @@ from rag.types import Answer, Citation, Document, to_json
 
 SCHEMA = "rag.receipt/1"
 MAX_BYTES = 10_000_000
+MAKE_ONE = "make one: rag ask ... --receipt FILE"
 Receipt = Mapping[str, Any]
 Find = Callable[[str], Document]
 """A document by its source id; raises KeyError if it is not there."""
@@ -94,7 +95,7 @@ def verify(
             authentic = signed and hmac.compare_digest(str(seal["hmac_sha256"]).encode(), _signed(body, key).encode())
         quotes = tuple(_checked(c, body["documents"], stands, find) for c in _citations(body)) if intact else ()
     except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as e:
-        raise UsageError(f"this is no receipt: {type(e).__name__}: {e}", "make one: rag ask ... --receipt FILE") from e
+        raise UsageError("this is no receipt: its parts are not those of one", MAKE_ONE) from e
     standing = all(q.standing in (Standing.HOLDS, Standing.MOVED) for q in quotes)
     changes = _changes(body, fingerprints) if intact else ()
     return Verification(intact and authentic is not False and standing, intact, authentic, quotes, changes)
@@ -121,7 +122,7 @@ def load(text: str | bytes) -> Receipt:
         if not isinstance(read, dict):
             raise ValueError("it is no JSON object")
     except (ValueError, RecursionError) as e:
-        raise UsageError(f"this is no receipt: {e}", "make one: rag ask ... --receipt FILE") from e
+        raise UsageError(f"this is no receipt: {e}", MAKE_ONE) from e
     return read
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +18,14 @@ settings.register_profile("explore", derandomize=False, deadline=None)
 settings.load_profile("same")
 
 ROOT = Path(__file__).resolve().parent.parent
+SWITCHES = ("RAG_ARTEFACTS", "RAG_FAULTS", "RAG_FUZZ")
+"""Read from the environment by test modules, when they are collected."""
+
+
+def pytest_collection_finish() -> None:
+    """Take the tests' own switches out of the environment: the house refuses every RAG_ name that is no setting."""
+    for name in SWITCHES:
+        os.environ.pop(name, None)
 
 
 @pytest.fixture(scope="session")

@@ -27,7 +27,6 @@ from rag.chat.names import file_name
 from rag.chat.show import sendable
 from rag.chat.texts import say
 from rag.errors import RagError
-from rag.files import kept
 
 if TYPE_CHECKING:
     from rag.add import Progress, Report
@@ -61,11 +60,13 @@ class Shelving:
                 if size > MAX_FILE_MB << 20:
                     raise RagError(say("files.large", mb=MAX_FILE_MB), say("files.large_hint"))
                 file.write(piece)
-            path = await asyncio.to_thread(kept, file, name, self._assistant.folder / "originals")
+            path = await asyncio.to_thread(self._assistant.keep, file, name)
         key = secrets.token_hex(8)
         self._sent[key] = path
         while len(self._sent) > _WAITING:
-            self._sent.popitem(last=False)
+            _, never_added = self._sent.popitem(last=False)
+            if never_added not in self._sent.values():
+                await asyncio.to_thread(self._assistant.sweep, [never_added])
         return key
 
     async def add(self, keys: Iterable[str], collection: str) -> AsyncIterator[News]:
@@ -98,7 +99,12 @@ class Shelving:
 
     async def _bring(self, paths: list[Path], collection: str, told: SimpleQueue[Progress]) -> Report:
         async with self._turn:
-            return await asyncio.to_thread(self._assistant.add, paths, collection=collection or None, progress=told.put)
+            try:
+                return await asyncio.to_thread(
+                    self._assistant.add, paths, collection=collection or None, progress=told.put
+                )
+            finally:
+                await asyncio.to_thread(self._assistant.sweep, [p for p in paths if p not in self._sent.values()])
 
 
 def outcomes(report: Report) -> Iterable[News]:

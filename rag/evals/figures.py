@@ -1,4 +1,4 @@
-"""Every quality figure of the README, by one command.
+"""Every figure of the README but those of `make bench`, by one command.
 
     python -m rag.evals.figures ../shared/data [--only NAME] [--out FOLDER] [--fresh]
 
@@ -72,6 +72,11 @@ def cell(row: str, column: int) -> Read:
         return cells[column] if column < len(cells) else "not printed"
 
     return read
+
+
+def _kept(what: str) -> Read:
+    """Reads what was seen of a promise of `rag.evals.load`."""
+    return last(rf"^(?:PASS|FAIL)  {re.escape(what)}: (.+?) \(at most")
 
 
 def joined(*readers: Read) -> Read:
@@ -235,6 +240,26 @@ STEPS = (
         "judge",
         "rag.evals.judge --split test --data {data}/reading",
         {"judge: balanced accuracy, paraphrases refused": last(r"balanced accuracy (\S+), .* refused (\S+%)")},
+    ),
+    Step(
+        "load",
+        "rag.evals.load --soak 500",
+        {
+            "load: searches, p95, with 1, 4, 16 askers, and while documents are read": joined(
+                *(_kept(f"{n} askers: searches, p95") for n in (1, 4, 16)),
+                _kept("documents are read: searches, p95"),
+            ),
+            "load: refusals, p95": _kept("16 askers: refusals, p95"),
+            "load: an asker leaves in the line, while the model reads, while it writes: it is free after": joined(
+                *(_kept(f"left at `{at}`: the model is free after") for at in ("waits", "quoted", "wrote"))
+            ),
+            "soak: mixed answers, failed requests, more open files, growth of memory": joined(
+                *(
+                    _kept(f"soak: {of}")
+                    for of in ("mixed answers", "failed requests", "more open files", "growth of memory")
+                )
+            ),
+        },
     ),
     Step(
         "faults",

@@ -41,6 +41,7 @@ INSIDE = 9  # one is answered, eight wait
 STAGES = ("waits", "quoted", "wrote")
 """The event at which an asker leaves: in the line; when the model begins to read; while it writes."""
 PATIENCE_S = 60.0
+SETTLE_S = 3.0
 WARMING = 50  # questions before memory is looked at
 Alone = dict[str, tuple[str, Any]]
 """What each question gets when nobody else asks: text and citations."""
@@ -263,16 +264,16 @@ async def soak(http: httpx.AsyncClient, alone: Alone, questions: int) -> Seen:
     return seen
 
 
-async def soaked(url: str, pid: int, alone: Alone, questions: int, settle_s: float = 3.0) -> list[Check]:
-    """Memory and open files of the server and its processes, before and after the soak, each time `settle_s`
-    seconds after the last asker went."""
+async def soaked(url: str, pid: int, alone: Alone, questions: int) -> list[Check]:
+    """Memory and open files of the server and its processes, before and after the soak, each time SETTLE_S after the
+    last asker went."""
     held = []
     for count in (min(WARMING, questions), questions):
         async with _client(url) as http:
             start = time.perf_counter()
             seen = await soak(http, alone, count)
         took_s = time.perf_counter() - start
-        await asyncio.sleep(settle_s)
+        await asyncio.sleep(SETTLE_S)
         held.append((megabytes(tree(pid)), handles(tree(pid))))
     (memory, files), (memory_then, files_then) = held
     print(f"soak: {questions} questions in {took_s:.0f} s, one in ten given up: {seen}")

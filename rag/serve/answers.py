@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncGenerator
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, Response
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from rag import receipt
 from rag.errors import RagError, UsageError
@@ -19,10 +20,9 @@ from rag.serve.refuse import body_of
 from rag.types import Event, Found, to_json
 
 Name = Annotated[str, Field(max_length=200)]
-Day = Annotated[str, Field(pattern=r"^(\d{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01]))?)?)?$")]
 K = Annotated[int, Field(ge=1, le=100, description="How many passages.")]
 Words = Annotated[str, Field(min_length=1, max_length=100_000)]
-_ASKED = {"pattern": r"\w", "maxLength": MAX_CHARACTERS}  # told here; what is not so is refused below, in better words
+_ASKED = {"maxLength": MAX_CHARACTERS}  # told here; what is longer is refused below, in better words
 Asked = Annotated[Words, Field(description="In words; at least one letter or digit.", json_schema_extra=_ASKED)]
 Flag = Annotated[bool, Field(strict=True)]
 
@@ -35,6 +35,16 @@ def _plain(value: Any) -> Any:
 
 Number = BeforeValidator(_plain)
 """In JSON a number is a number: 3, and not "3" or true."""
+_DAY = r"^([0-9]{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12][0-9]|3[01]))?)?)?$"
+
+
+def _day(value: str) -> str:
+    if re.fullmatch(_DAY, value) is None:
+        raise ValueError("a day is needed: 2026-01-31, 2026-01 or 2026")
+    return value
+
+
+Day = Annotated[str, AfterValidator(_day), Field(json_schema_extra={"pattern": _DAY})]
 
 
 class Strict(BaseModel):

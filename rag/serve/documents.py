@@ -9,20 +9,20 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from fastapi import APIRouter, File, Form, HTTPException, Query, UploadFile
+from fastapi import APIRouter, File, Form, Query, UploadFile
 from fastapi.responses import JSONResponse, Response
 
 from rag.asynchronous import AsyncAssistant
 from rag.errors import RagError, UsageError
-from rag.files import kept
 from rag.serve.answers import Name, listed, shaped
 from rag.serve.notes import failed, unforeseen
-from rag.serve.refuse import body_of, said, status_of
+from rag.serve.refuse import Absent, body_of, said, status_of
 from rag.types import Span, to_json
 
 if TYPE_CHECKING:
@@ -55,12 +55,14 @@ class Shelf:
         self._assistant = assistant
         self._turn = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._awaited: Counter[Path] = Counter()
         self.uploads: OrderedDict[str, Upload] = OrderedDict()
 
     async def take(self, files: Sequence[UploadFile], collection: str | None) -> tuple[Upload, asyncio.Task[None]]:
         """Keep the files, and begin; the task ends when they are in the index."""
-        folder = self._assistant.plain.folder / "originals"
-        places = [await asyncio.to_thread(kept, f.file, f.filename or "document", folder) for f in files]
+        plain = self._assistant.plain
+        places = [await asyncio.to_thread(plain.keep, f.file, f.filename or "document") for f in files]
+        self._awaited.update(places)
         upload = Upload(f"{time.time_ns():x}", len(places), time.time())
         self.uploads[upload.id] = upload
         while len(self.uploads) > MOST_REMEMBERED:
@@ -70,7 +72,7 @@ class Shelf:
             async with self._turn:
                 upload.state = "indexing"
                 try:
-                    upload.report = await self._assistant.add(places, collection=collection)
+                    upload.report = await self._added(places, collection)
                     upload.state = "done"
                 except RagError as e:
                     upload.error, upload.state = e, "failed"
@@ -82,6 +84,14 @@ class Shelf:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return upload, task
+
+    async def _added(self, places: list[Path], collection: str | None) -> Report:
+        """The files in the index; nothing is kept of those that are refused, unless another upload waits with them."""
+        try:
+            return await self._assistant.add(places, collection=collection)
+        finally:
+            self._awaited -= Counter(places)
+            await self._assistant.call(self._assistant.plain.sweep, [p for p in places if p not in self._awaited])
 
 
 def routes(assistant: AsyncAssistant) -> APIRouter:
@@ -116,7 +126,7 @@ def _uploads(router: APIRouter, shelf: Shelf) -> None:
     async def state(upload: Name) -> Response:
         """`waiting`, `indexing`, `done` with its report, or `failed` with its error."""
         if upload not in shelf.uploads:
-            raise HTTPException(404)
+            raise Absent("upload", f"the last {MOST_REMEMBERED} are remembered, as long as the server runs")
         return _upload(shelf.uploads[upload])
 
 
@@ -138,7 +148,7 @@ def _reading(router: APIRouter, assistant: AsyncAssistant) -> None:
         try:
             whole = (await assistant.document(document)).text
         except KeyError:
-            raise HTTPException(404) from None
+            raise _no_document() from None
         first, last = 0 if start is None else start, len(whole) if end is None else min(end, len(whole))
         if first > last:
             raise UsageError(f"start {first} is behind end {last}", f"the text has {len(whole)} characters")
@@ -154,16 +164,16 @@ def _reading(router: APIRouter, assistant: AsyncAssistant) -> None:
 def _forgetting(router: APIRouter, assistant: AsyncAssistant) -> None:
     @router.delete("/documents/{document}", summary="Forget a document")
     async def forget(document: Name) -> Response:
-        """At once, and all its influence; the file that it came from is not touched."""
+        """At once, and all its influence, and the file if it was uploaded; another file is not touched."""
         row = await _row(assistant, document)
         await assistant.change(assistant.plain.remove, row["source"]["id"])
         return JSONResponse({"removed": row["source"]})
 
-    @router.delete("/collections/{name}", summary="Forget a collection")
+    @router.delete("/collections/{name:path}", summary="Forget a collection")
     async def forget_all(name: Name) -> Response:
         """All its documents in one moment."""
         if name not in {row.name for row in await assistant.call(assistant.plain.collections)}:
-            raise HTTPException(404)
+            raise Absent("collection", "GET /v1/collections lists them")
         return JSONResponse({"removed": await assistant.change(assistant.plain.remove_collection, name)})
 
 
@@ -172,7 +182,11 @@ async def _row(assistant: AsyncAssistant, id_: str) -> dict[str, Any]:
         if row.source.id == id_:
             found: dict[str, Any] = to_json(row)
             return found
-    raise HTTPException(404)
+    raise _no_document()
+
+
+def _no_document() -> Absent:
+    return Absent("document", "GET /v1/documents lists them")
 
 
 def _upload(upload: Upload) -> JSONResponse:

@@ -36,6 +36,7 @@ UPLOADS = "/v1/documents"
 RECEIPTS = "/v1/receipts/verify"
 RECEIPT_BYTES = 10_000_000
 MOST_HEADERS, HEADER_BYTES = 200, 32_000
+MOST_AT_ONCE, CROWDED_S = 1000, 1.0  # requests on their way; seconds after which one more may come again
 DRAIN_BYTES, DRAIN_S = 256_000_000, 5.0
 _MOST_REMEMBERED = 10_000  # askers whose rate is known
 _HEADERS: Mapping[bytes, bytes] = {
@@ -82,6 +83,7 @@ class Guard:
         self._app, self._trusted, self._settings, self._metrics = app, trusted, settings, metrics
         self._tokens = [hashlib.sha256(t.encode("utf-8", "surrogateescape")).digest() for t in tokens]
         self._rates = Rates(settings.per_minute)
+        self._inside = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
@@ -95,6 +97,7 @@ class Guard:
         began = time.monotonic()
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
         counted.refusal = self._refusal(scope, headers)
+        self._inside += 1
         try:
             if counted.refusal is None:
                 await self._app(scope, self._bounded(receive, counted, _most(scope, self._settings)), counted)
@@ -103,6 +106,7 @@ class Guard:
                 counted.refusal = 500, "unexpected", unforeseen(e).message, 0
                 failed(_LOG, {"message": "a request failed", "route": _route(scope)}, e)
         finally:
+            self._inside -= 1
             if counted.refusal is not None and counted.status == 0:
                 if counted.refusal[0] == 413:
                     await _drain(receive)
@@ -120,6 +124,8 @@ class Guard:
             return 403, "origin", "requests from other sites are refused", 0
         if scope["path"] in OPEN:
             return None
+        if self._inside >= MOST_AT_ONCE:
+            return 503, "crowded", "too many requests are on their way", CROWDED_S
         token = self._token(headers.get("authorization", ""))
         address = scope["client"][0] if scope.get("client") else ""
         wait_s = self._rates.wait_s(token or address)

@@ -52,6 +52,14 @@ MOST_NAMED = 5
 METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 
 
+class Absent(HTTPException):
+    """An address of ours, and nothing there: says what, and how to see what is."""
+
+    def __init__(self, what: str, hint: str) -> None:
+        super().__init__(404, f"there is no such {what}")
+        self.hint = hint
+
+
 def said(status: int, code: str, message: str, hint: str = "", param: str | None = None) -> dict[str, Any]:
     """The body of a refusal."""
     kind = _TYPES.get(status, "server_error" if status >= 500 else "invalid_request_error")
@@ -94,7 +102,7 @@ ERROR = {
 REFUSALS: dict[int | str, dict[str, Any]] = {
     status: {"description": phrase, "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}}
     for status, phrase in (
-        (400, "It is no JSON."),
+        (400, "Its body cannot be read."),
         (401, "A token is needed."),
         (403, "It comes from another site."),
         (404, "There is no such thing."),
@@ -138,8 +146,14 @@ def install(app: FastAPI) -> None:
         told = "; ".join(f"{at}: {e['msg']}" for at, e in zip(where[:MOST_NAMED], found, strict=False))
         return JSONResponse(said(422, "invalid", told, "GET /docs says what is read", where[0]), 422)
 
+    @app.exception_handler(Absent)
+    async def _(_: Request, error: Absent) -> JSONResponse:
+        return JSONResponse(said(404, "not_found", error.detail, error.hint), 404)
+
     @app.exception_handler(HTTPException)
     async def _(request: Request, error: HTTPException) -> JSONResponse:
+        if error.status_code == 400:
+            return JSONResponse(_unreadable(request), 400)
         phrase = HTTPStatus(error.status_code).phrase
         code = phrase.lower().replace(" ", "_").replace("-", "_")
         hint = "GET /docs lists the routes" if error.status_code in (404, 405) else ""
@@ -155,11 +169,23 @@ def _allow(app: FastAPI, request: Request) -> dict[str, str]:
     return {"allow": ", ".join(told)} if told else {}
 
 
+def _media_type(request: Request) -> str:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def _unreadable(request: Request) -> dict[str, Any]:
+    """What is said of a body of the right type on which its parser gave up."""
+    if _media_type(request) == "multipart/form-data":
+        hint = "let the client set the header and its boundary, as `curl -F files=@FILE` does"
+        return said(400, "multipart", "the body is not the form data that its Content-Type announces", hint, "body")
+    return said(400, "json", "the body is no JSON that can be read", "send UTF-8, and no nesting without end", "body")
+
+
 def _unread(request: Request, error: RequestValidationError) -> str:
     """The media type that a body should have had which nobody tried to read; '' where it had it, or there is none."""
     if request.headers.get("content-length", "0") == "0" and "transfer-encoding" not in request.headers:
         return ""
-    given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    given = _media_type(request)
     places = {tuple(e["loc"]) for e in error.errors()}
     if ("body", "files") in places:
         return "" if given == "multipart/form-data" else "multipart/form-data"

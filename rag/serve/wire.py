@@ -16,14 +16,12 @@ import uvicorn
 from fastapi import FastAPI
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-MOST_CONNECTIONS = 1000
-
 
 def config(app: FastAPI, head_s: float) -> uvicorn.Config:
     """How `app` is served. `head_s`: seconds in which a request's head must arrive."""
     return uvicorn.Config(
         app, log_config=None, log_level="error", access_log=False, timeout_graceful_shutdown=1, server_header=False,
-        limit_concurrency=MOST_CONNECTIONS, http=partial(Patient, head_s=head_s), ws="none",  # type: ignore[arg-type]
+        http=partial(Patient, head_s=head_s), ws="none",  # type: ignore[arg-type]
     )  # fmt: skip
 
 

@@ -11,11 +11,13 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import BinaryIO
 
 from rag.add import Progress, Report
 from rag.config import Config
 from rag.conversation import Conversations
 from rag.errors import ModelDied, UsageError
+from rag.files import kept
 from rag.index.rows import SourceRow
 from rag.standing import Stands, standing
 from rag.types import (
@@ -127,6 +129,12 @@ class FakeAssistant:
 
     def remove(self, source_id: str) -> bool:
         return self.documents.pop(source_id, None) is not None
+
+    def keep(self, file: BinaryIO, name: str) -> Path:
+        return kept(file, name, self.folder / "originals")
+
+    def sweep(self, places: Iterable[Path]) -> None:
+        """Its folder is taken away as a whole."""
 
     def add(
         self,

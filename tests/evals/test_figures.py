@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from rag.evals import figures
+from rag.evals import figures, load
 from rag.evals.figures import STEPS, Step, added, cell, last, run
 from rag.evals.report import measured
 from tests.evals.test_report import record
@@ -74,6 +75,30 @@ def test_every_row_of_a_step_is_in_what_its_evaluation_prints() -> None:
     for step in STEPS:
         if step.arguments.startswith("rag eval"):
             assert not [name for name, read in step.rows.items() if "not printed" in read(text)], step.name
+
+
+def test_every_row_of_the_load_is_in_what_its_measurement_prints(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same for `rag.evals.load`, whose rounds see nothing here."""
+
+    async def nothing(*_: object) -> load.Seen:
+        return load.Seen()
+
+    async def at_once(*_: object, **__: object) -> None:
+        """Who leaves comes too late."""
+
+    for name in ("ask", "askers", "reading", "soak"):
+        monkeypatch.setattr(load, name, nothing)
+    for name in ("leave", "_inside"):
+        monkeypatch.setattr(load, name, at_once)
+    for name in ("workers", "tree"):
+        monkeypatch.setattr(load, name, lambda _: set())
+    monkeypatch.setattr(load, "megabytes", lambda _: 1.0)
+    monkeypatch.setattr(load, "SETTLE_S", 0.0)
+    with subprocess.Popen([sys.executable, "-c", ""], text=True) as process:
+        checks = asyncio.run(load.measure("http://127.0.0.1:9", process, 10))
+    text = "\n".join(map(str, checks))
+    (rows,) = (step.rows for step in STEPS if step.name == "load")
+    assert not [name for name, read in rows.items() if "not printed" in read(text)], text
 
 
 def test_the_command_teaches() -> None:

@@ -30,6 +30,7 @@ def test_the_events_are_those_of_stream_and_end_with_the_answer(server: Running)
                 {"json": {"question": TREES}, "headers": {"accept": "text/event-stream"}}):  # fmt: skip
         reply = server.http.post("/v1/answers", **how)
         assert reply.headers["content-type"].startswith("text/event-stream")
+        assert reply.headers["cache-control"] == "no-store"
         told = [pair for pair in events(reply.text) if pair[0] != "waits"]
         assert [name for name, _ in told] == [type(e).__name__.lower() for e in server.assistant.stream(TREES)]
         assert "".join(data["text"] for name, data in told if name == "wrote") == told[-1][1]["text"]
@@ -81,10 +82,12 @@ def test_what_the_server_says_of_itself_names_no_other_host(server: Running, pat
 
 def test_what_is_counted_can_be_read_by_prometheus(server: Running) -> None:
     server.http.post("/v1/answers", json={"question": TREES})
+    server.http.get("/metrics", headers={"host": "other.example"})
     lines = server.http.get("/metrics").text.splitlines()
     counted = {line.rsplit(" ", 1)[0]: float(line.rsplit(" ", 1)[1]) for line in lines if not line.startswith("#")}
     assert counted['rag_requests_total{method="POST",route="/v1/answers",status="200"}'] >= 1
     assert counted['rag_answers_total{outcome="answered"}'] >= 1
+    assert counted['rag_refusals_total{reason="host"}'] >= 1
     assert counted["rag_answers_inside"] == 0
     name = 'rag_request_seconds_bucket{route="/v1/answers",le="%s"}'
     assert counted[name % "0.05"] <= counted[name % "60.0"] <= counted[name % "+Inf"]

@@ -6,6 +6,7 @@ import asyncio
 import copy
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -264,3 +265,11 @@ def test_openapi_names_the_same_shapes(server: Running) -> None:
     assert "#/$defs/" not in json.dumps(told)
     answers = told["paths"]["/v1/answers"]["post"]["responses"]["200"]["content"]
     assert answers["application/json"]["schema"] == {"$ref": "#/components/schemas/Answer"}
+
+
+def test_no_pattern_of_openapi_means_one_thing_here_and_another_there(server: Running) -> None:
+    """`\\w` is a letter of any script in Python, and of the English alphabet alone in JSON Schema."""
+    told = server.http.get("/openapi.json").text
+    patterns = re.findall(r'"pattern":"((?:[^"\\]|\\.)*)"', told)
+    assert "^[0-9a-f]{64}$" in patterns
+    assert not [pattern for pattern in patterns if re.search(r"\\[wdsb]", pattern, re.IGNORECASE)]

@@ -18,7 +18,8 @@ import rag
 from rag.asynchronous import AsyncAssistant
 from rag.llm.line import Line
 from rag.llm.scripted import ScriptedLLM
-from rag.serve.desk import Desk
+from rag.serve import guard
+from rag.serve.desk import Desk, Expected
 from rag.serve.metrics import Metrics
 from rag.types import Message
 from tests.serve.conftest import TREES, Held, Running, serving, with_model
@@ -85,6 +86,22 @@ def test_one_is_answered_eight_wait_and_the_next_hears_at_once_when_to_come_agai
     assert inside(server) == 0
 
 
+def test_where_too_many_requests_are_on_their_way_one_more_hears_when_to_come_again(
+    held: tuple[Running, Held], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server, llm = held
+    monkeypatch.setattr(guard, "MOST_AT_ONCE", 2)
+    with ThreadPoolExecutor(2) as pool, free_at_last(llm):
+        asking = [pool.submit(server.http.post, "/v1/answers", json=BODY) for _ in range(2)]
+        until(lambda: inside(server) == 2)  # /health is never refused
+        over = server.http.get("/v1/documents")
+        assert over.status_code == 503 and over.json()["error"]["code"] == "crowded"
+        assert int(over.headers["retry-after"]) >= 1
+        llm.go.set()
+        assert [f.result().status_code for f in asking] == [200, 200]
+    assert server.http.get("/v1/documents").status_code == 200
+
+
 def test_who_waits_is_told_how_many_come_first_and_never_hears_nothing(held: tuple[Running, Held]) -> None:
     server, llm = held
     with ThreadPoolExecutor(4) as pool, free_at_last(llm):
@@ -104,6 +121,39 @@ def test_who_waits_is_told_how_many_come_first_and_never_hears_nothing(held: tup
                 assert len(names) < 60, "the passages waited for the model"
             llm.go.set()
             assert "event: answer" in list(lines)
+        assert first.result().status_code == 200
+
+
+def test_who_waits_is_told_the_seconds_of_all_that_come_first(opened: Callable[..., rag.Assistant]) -> None:
+    assistant, llm = opened(read_model="overlap"), Held()
+    with_model(assistant, llm)
+
+    async def told() -> list[object]:
+        desk = Desk(AsyncAssistant(assistant, answers=3), Metrics())
+        first = asyncio.create_task(desk.ask(TREES))
+        await asyncio.sleep(0)  # it begins
+        waiting = [desk.events(TREES) for _ in range(2)]
+        heard: list[object] = [await anext(events) for events in waiting]
+        for events in waiting:
+            await events.aclose()
+        llm.go.set()
+        await first
+        return heard
+
+    guess_s = 3.0  # of one answer, before any was measured
+    assert asyncio.run(told()) == [Expected(n, pytest.approx((n + 1) * guess_s, abs=1.0)) for n in (1, 2)]
+
+
+def test_who_waits_in_a_stream_of_openais_protocol_can_see_it_in_a_comment(held: tuple[Running, Held]) -> None:
+    server, llm = held
+    with ThreadPoolExecutor(1) as pool, free_at_last(llm):
+        first = pool.submit(server.http.post, "/v1/answers", json=BODY)
+        assert llm.entered.acquire(timeout=60)
+        with server.http.stream("POST", "/v1/chat/completions", json=CHAT | {"stream": True}) as reply:
+            lines = reply.iter_lines()
+            assert next(line for line in lines if line.startswith(":")).startswith(": 1 before, ")
+            llm.go.set()
+            assert "data: [DONE]" in list(lines)
         assert first.result().status_code == 200
 
 

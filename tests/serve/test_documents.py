@@ -6,10 +6,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import quote
 
 import pytest
 
 import rag
+from rag.serve import documents
 from tests.serve.conftest import Running, serving
 
 
@@ -40,6 +42,44 @@ def test_an_uploaded_document_is_found_shown_and_forgotten(shelf: Running) -> No
     assert shelf.http.delete(f"/v1/documents/{id_}").status_code == 404
 
 
+@pytest.mark.parametrize("name", ["a/b", "a/../../b", "two words é", "%2e%2e", "?x#y"])
+def test_a_collection_of_any_name_can_be_asked_and_forgotten(shelf: Running, name: str) -> None:
+    file = ("files", ("named.txt", b"The code word of the yard is marigold.", "text/plain"))
+    shelf.http.post("/v1/documents", files=[file], data={"collection": name})
+    asked = {"question": "What is the code word of the yard?", "where": {"collections": [name]}}
+    assert "marigold" in shelf.http.post("/v1/answers", json=asked).json()["text"]
+    assert shelf.http.get(f"/v1/models/rag/{quote(name, safe='')}").json()["id"] == f"rag/{name}"
+    assert shelf.http.delete(f"/v1/collections/{quote(name, safe='')}").json() == {"removed": 1}
+    assert name not in [c["name"] for c in shelf.http.get("/v1/collections").json()["collections"]]
+
+
+def kept(shelf: Running) -> set[str]:
+    """The names of the files that are kept beside the index."""
+    return {place.name for place in (shelf.assistant.folder / "originals").rglob("*") if place.is_file()}
+
+
+def test_of_an_upload_that_is_refused_or_forgotten_nothing_stays(shelf: Running) -> None:
+    before = kept(shelf)
+    for n, path in enumerate(("documents/{}", "collections/shelf")):
+        good = ("files", (f"stay {n}.txt", f"The code word of room {n} is fuchsia.".encode(), "text/plain"))
+        files = [good, ("files", ("empty.txt", b"", "text/plain")), ("files", ("x.pdf", b"no pdf", "application/pdf"))]
+        assert shelf.http.post("/v1/documents", files=files, data={"collection": "shelf"}).status_code == 200
+        assert kept(shelf) == before | {f"stay {n}.txt"}
+        (row,) = shelf.http.get("/v1/documents?collection=shelf").json()["documents"]
+        assert shelf.http.delete(f"/v1/{path.format(row['source']['id'])}").status_code == 200
+        assert kept(shelf) == before
+    assert not [f for f in (shelf.assistant.folder / "originals").iterdir() if not any(f.iterdir())]
+
+
+def test_a_bad_file_that_is_sent_twice_at_once_is_refused_twice_for_what_it_is(shelf: Running) -> None:
+    files = [("files", ("bad.pdf", b"no pdf at all", "application/pdf"))]
+    with ThreadPoolExecutor(4) as pool:
+        asked = [pool.submit(shelf.http.post, "/v1/documents", files=files) for _ in range(4)]
+        told = [one.result().json()["report"]["refused"][0][1] for one in asked]
+    assert len(set(told)) == 1 and "named .pdf" in told[0]
+    assert "bad.pdf" not in kept(shelf)
+
+
 def test_an_upload_that_is_not_waited_for_says_how_far_it_is(shelf: Running) -> None:
     files = [("files", (f"{n}.txt", f"Number {n} is here.".encode(), "text/plain")) for n in range(3)]
     taken = shelf.http.post("/v1/documents?wait=false", files=files)
@@ -60,6 +100,23 @@ def test_the_same_file_again_is_unchanged_and_a_bad_one_does_not_stop_the_others
     assert len(both.json()["report"]["unchanged"]) == 1 and len(both.json()["report"]["refused"]) == 1
     bad = shelf.http.post("/v1/documents", files=[("files", ("empty.txt", b"", "text/plain"))])
     assert bad.status_code == 422 and bad.json()["error"]["code"] == "document_error"
+
+
+def test_more_files_at_once_than_are_read_are_refused_before_any_is_kept(shelf: Running) -> None:
+    before = kept(shelf)
+    files = [("files", (f"{n}.txt", b"x", "text/plain")) for n in range(documents.MOST_FILES + 1)]
+    over = shelf.http.post("/v1/documents", files=files)
+    assert over.status_code == 422 and str(documents.MOST_FILES) in over.json()["error"]["hint"]
+    assert kept(shelf) == before
+
+
+def test_the_oldest_uploads_are_forgotten_and_the_newest_remembered(
+    shelf: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(documents, "MOST_REMEMBERED", 2)
+    told = [shelf.http.post("/v1/documents", files=[("files", ("x.txt", b"Words.", "text/plain"))]) for _ in range(3)]
+    known = [shelf.http.get(f"/v1/documents/uploads/{one.json()['id']}").status_code for one in told]
+    assert known == [404, 200, 200]
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ import pytest
 
 import rag
 from rag.errors import UsageError
-from rag.serve import serve
+from rag.serve import guard, serve
 from rag.serve.guard import Rates
 from tests.serve.conftest import TREES, Running, serving
 
@@ -94,6 +94,25 @@ def test_json_that_breaks_off_is_said_to_be_no_json(server: Running) -> None:
     assert "character 13" in refused(reply, 400, "json")["message"]
 
 
+@pytest.mark.parametrize(
+    "body", [b"[" * 100_000, b'{"question":' * 80_000, b'{"question": "\xff\xfe"}', b"\xff\xfe\x00"]
+)
+def test_json_on_which_the_parser_gives_up_is_said_to_be_none(server: Running, body: bytes) -> None:
+    error = refused(server.http.post("/v1/answers", content=body, headers={"content-type": "application/json"}), 400)
+    assert (error["code"], error["param"]) == ("json", "body") and "JSON" in error["message"]
+
+
+@pytest.mark.parametrize("kind", ["multipart/form-data", "multipart/form-data; boundary=x"])
+def test_a_form_that_is_none_is_said_to_be_none(server: Running, kind: str) -> None:
+    error = refused(server.http.post("/v1/documents", content=b"abc", headers={"content-type": kind}), 400, "multipart")
+    assert "curl -F" in error["hint"]
+
+
+def test_a_day_that_is_none_is_refused_with_one_that_is(server: Running) -> None:
+    told = {"question": TREES, "where": {"since": "yesterday"}}
+    assert "2026-01-31" in refused(server.http.post("/v1/answers", json=told), 422, "invalid")["message"]
+
+
 @pytest.mark.parametrize("k", [0, -1, 101, 1e9, "x", None, 1.5])
 def test_a_number_out_of_its_range_is_refused(server: Running, k: Any) -> None:
     assert "k" in refused(server.http.post("/v1/search", json={"query": "trees", "k": k}), 422, "invalid")["message"]
@@ -136,6 +155,17 @@ def test_a_request_of_another_site_is_refused_and_nobody_else_may_read(server: R
 def test_what_is_not_there_is_not_found(server: Running, path: str) -> None:
     reply = server.http.delete(path) if "collections" in path else server.http.get(path)
     refused(reply, 404)
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("GET", "documents/no"), ("GET", "documents/no/text"), ("DELETE", "documents/no"), ("DELETE", "collections/no"),
+     ("GET", "documents/uploads/no")],
+)  # fmt: skip
+def test_what_is_not_there_is_named_and_where_to_look(server: Running, method: str, path: str) -> None:
+    error = refused(server.http.request(method, f"/v1/{path}"), 404, "not_found")
+    kind = "upload" if "uploads" in path else path.split("/")[0].removesuffix("s")
+    assert error["message"] == f"there is no such {kind}" and error["hint"]
 
 
 @pytest.mark.parametrize(
@@ -276,6 +306,24 @@ def test_each_token_has_its_own_rate(opened: Callable[..., rag.Assistant]) -> No
         assert server.http.get("/health", headers=one).status_code == 200
         guesses = [server.http.get("/v1/models", headers={"authorization": f"Bearer {n}"}) for n in range(9)]
         assert [g.status_code for g in guesses] == [401] * 5 + [429] * 4  # who guesses is slowed by address
+
+
+def test_of_more_askers_than_can_be_remembered_the_one_who_was_longest_away_is_forgotten(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(guard, "_MOST_REMEMBERED", 2)
+    rates = Rates(1, clock=lambda: 0.0)
+    assert [rates.wait_s(asker) for asker in "abc"] == [0.0] * 3
+    assert rates.wait_s("b") > 0 and rates.wait_s("c") > 0
+    assert rates.wait_s("a") == 0.0
+
+
+def test_every_reply_forbids_what_a_page_of_it_could_do(server: Running) -> None:
+    for reply in (server.http.get("/docs"), server.http.get("/nothing"), server.http.get("/", headers={"host": "x"})):
+        policy = reply.headers["content-security-policy"]
+        assert "default-src 'none'" in policy and "frame-ancestors 'none'" in policy
+        assert reply.headers["x-content-type-options"] == "nosniff"
+        assert reply.headers["referrer-policy"] == "no-referrer"
 
 
 def test_a_bucket_fills_again_with_time() -> None:

@@ -13,7 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from rag.serve import DEFAULT_PORT
 from rag.serve.manual import PROGRAMS, STEPS
+from tests.conftest import ROOT
 from tests.serve.conftest import Running
 
 NUMBER = range(len(STEPS) + len(PROGRAMS))
@@ -67,3 +69,10 @@ SHOWN = {
 
 def test_the_manual_has_no_code_that_is_not_run(server: Running) -> None:
     assert len(copied(server)) == len(NUMBER)
+
+
+def test_the_readmes_commands_are_of_the_manual() -> None:
+    shown = re.findall(r"```bash\n(curl .*?)\n```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
+    assert shown
+    for command in shown:
+        assert command.replace(f"http://127.0.0.1:{DEFAULT_PORT}", "{base}") in {code for _, code, _ in STEPS}

@@ -6,17 +6,20 @@ import asyncio
 import json
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import rag
-from tests.serve.conftest import TREES, Running
+from tests.serve.conftest import TREES, Running, serving
 
 mcp = pytest.importorskip("mcp", reason="the extra [mcp] is not installed")
 from mcp import Client, StdioServerParameters  # noqa: E402
 from mcp.client.stdio import stdio_client  # noqa: E402
+
+from rag.serve.mcp import MOST_CHARACTERS  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -79,3 +82,21 @@ def test_over_http_each_tool_does_what_it_says(server: Running) -> None:
 
     told = asyncio.run(asyncio.wait_for(all_of_it(), 120))
     assert told["ask"]["citations"] == rag.to_json(server.assistant.ask(TREES).citations)
+
+
+def test_of_a_long_document_a_part_is_read_at_a_time(opened: Callable[..., rag.Assistant]) -> None:
+    assistant = opened()
+    text = "".join(f"Line {n} of a long text.\n" for n in range(2000))
+    assistant.add_text(text, title="long", uri="mem:long")
+    id_ = assistant.named("mem:long")
+
+    async def parts(url: str) -> list[dict[str, Any]]:
+        async with Client(f"{url}/mcp") as client:
+            calls = [await client.call_tool("open_source", {"id": id_, "start": at}) for at in (0, MOST_CHARACTERS)]
+            return [call.structured_content for call in calls]
+
+    with serving(assistant) as server:
+        first, second = asyncio.run(asyncio.wait_for(parts(server.url), 120))
+    whole = assistant.document(id_).text
+    assert len(first["text"]) == MOST_CHARACTERS and first["characters"] == len(whole) > 2 * MOST_CHARACTERS
+    assert first["text"] + second["text"] == whole[: 2 * MOST_CHARACTERS]
