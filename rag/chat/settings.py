@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rag.chat.show import esc
-from rag.chat.texts import say
+from rag.chat.texts import FOLDER, say
 
 if TYPE_CHECKING:
     from rag.config import Config
@@ -49,8 +49,13 @@ def panel(config: Config, writers: Sequence[str] = ()) -> str:
     )  # fmt: skip
     themes = (("light", say("settings.light")), ("dark", say("settings.dark")))
     theme = _select("theme", "settings.theme", say("settings.system"), themes, "", kind="data-theme")
+    codes = "|".join(sorted(file.stem for file in FOLDER.glob("*.toml")))
+    language = (
+        f'<p class="setting"><span>{say("settings.language", language=say("language.name"))}</span>'
+        f"<small>{say('settings.language_says', codes=codes)}</small></p>"
+    )
     titles = f"<h2>{say('settings.title')}</h2>", f"<h3>{say('keys.title')}</h3>"
-    return f"{titles[0]}{strictness}{wording}{passages}{theme}{titles[1]}{keys()}"
+    return f"{titles[0]}{strictness}{wording}{passages}{theme}{language}{titles[1]}{keys()}"
 
 
 def keys() -> str:

@@ -19,6 +19,7 @@ from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import unquote, urlsplit
 
 from fastapi import Body, FastAPI, Query, Request
 from fastapi.responses import JSONResponse, StreamingResponse
@@ -110,7 +111,19 @@ def outcomes(report: Report) -> Iterable[News]:
         for uri in uris:
             yield {"uri": uri, "state": state, "notes": notes.get(uri, [])}
     for uri, why in report.refused:
-        yield {"uri": uri, "state": "refused", "why": sendable(why), "notes": notes.get(uri, [])}
+        yield {"uri": uri, "state": "refused", "why": sendable(_reason(why, uri)), "notes": notes.get(uri, [])}
+
+
+def _reason(why: str, uri: str) -> str:
+    """Why a file was refused, without the path of our copy of it: its name stands beside.
+
+    >>> _reason("/index/originals/ab/a.pdf: it is no readable PDF", "file:///index/originals/ab/a.pdf")
+    'it is no readable PDF'
+    >>> _reason("/index/originals/ab/a%20b.txt holds no text", "file:///index/originals/ab/a%2520b.txt")
+    'a%20b.txt holds no text'
+    """
+    path = unquote(urlsplit(uri).path)
+    return why.removeprefix(f"{path}: ").replace(path, file_name(uri))
 
 
 def summary(report: Report) -> str:
