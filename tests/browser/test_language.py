@@ -45,6 +45,11 @@ def test_the_page_speaks_german_where_that_is_set_and_the_documents_their_own_la
         assert desk.page.get_attribute("#box textarea", "placeholder") == "Frag 2 von 3 Dokumenten"
         desk.shelf("settings")
         assert "Wie sicher eine Antwort sein muss" in desk.page.inner_text("#settings-panel")
+        assert "Sprache der Seite: Deutsch" in desk.page.inner_text("#settings-panel")
+        assert "rag chat --set ui.language=de|en" in desk.page.inner_text("#settings-panel")
+        desk.page.set_viewport_size({"width": 360, "height": 700})
+        assert desk.right_edge("#head *, #settings-panel *") <= 360.5
+        desk.shot("german-phone")
         assert desk.faults == []
         desk.page.close()
 
