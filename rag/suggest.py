@@ -80,12 +80,16 @@ def candidates(document: Document) -> Iterator[str]:
 
 def suggestions(documents: Iterable[Document], ask: Callable[[str], Answer], most: int) -> Iterator[str]:
     """At most `most` questions that are answered from the document that they were made of, one of each at first."""
+    seen: set[str] = set()  # two documents may ask the same
     waiting = [(document.source.id, iter(list(candidates(document))[:TRIES])) for document in documents]
     shown = 0
     while waiting and shown < most:
         again = []
         for source, made in waiting:
             for question in made:
+                if question in seen:
+                    continue
+                seen.add(question)
                 answer = ask(question)
                 if answer.outcome is Outcome.ANSWERED and any(c.source.id == source for c in answer.citations):
                     yield question

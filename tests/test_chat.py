@@ -294,6 +294,8 @@ def test_suggested_questions_are_those_that_their_own_document_answers() -> None
     assert len(asked) == 4
     asked.clear()
     assert len(list(suggestions([trees, wrong], ask, 1))) == len(asked) == 1
+    asked.clear()
+    assert len(list(suggestions([trees, trees], ask, 4))) == 1 and len(asked) == 2  # each is asked once
 
 
 def test_questions_known_beforehand_stand_first_until_something_newer_is_there_and_then_fill_up() -> None:

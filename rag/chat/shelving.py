@@ -15,7 +15,7 @@ import logging
 import secrets
 import tempfile
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Iterator
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Annotated, Any
@@ -71,19 +71,22 @@ class Shelving:
 
     async def add(self, keys: Iterable[str], collection: str) -> AsyncIterator[News]:
         """Bring files into the library: news of each as it is read, then what became of it; last a line for all."""
-        paths = {key: self._sent.pop(key) for key in dict.fromkeys(keys) if key in self._sent}
+        keys_of: dict[Path, list[str]] = {}
+        for key in dict.fromkeys(keys):
+            if key in self._sent:
+                keys_of.setdefault(self._sent.pop(key), []).append(key)
         told: SimpleQueue[Progress] = SimpleQueue()
-        task = asyncio.create_task(self._bring(list(dict.fromkeys(paths.values())), collection, told))
+        task = asyncio.create_task(self._bring(list(keys_of), collection, told))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        of: dict[str, list[str]] = {}
-        for key, path in paths.items():
-            of.setdefault(path.resolve().as_uri(), []).append(key)
+        last: Path | None = None
         while not task.done():
             await asyncio.wait({task}, timeout=_BEAT_S)
             for now in _drained(told):
-                for key in of.get(now.uri, ()):
-                    yield {"key": key, "state": "reading"}
+                for path, state in _moved(last, now):
+                    for key in keys_of.get(path, ()):
+                        yield {"key": key, **state}
+                last = now.path
         try:
             report = task.result()
         except Exception as error:
@@ -91,6 +94,7 @@ class Shelving:
                 _LOG.exception("adding files failed")
             yield {"trouble": sendable(str(error)) if isinstance(error, RagError) else say("library.unexpected")}
             return
+        of = {path.resolve().as_uri(): keys for path, keys in keys_of.items()}
         for news in outcomes(report):
             uri = news.pop("uri")
             for key in of.get(uri) or [""]:  # of a file that was not sent, but found in one that was
@@ -100,6 +104,14 @@ class Shelving:
     async def _bring(self, paths: list[Path], collection: str, told: SimpleQueue[Progress]) -> Report:
         async with self._turn:
             return await asyncio.to_thread(self._assistant.add, paths, collection=collection or None, progress=told.put)
+
+
+def _moved(last: Path | None, now: Progress) -> Iterator[tuple[Path, News]]:
+    """News of single files: the last one was read, another one is, or some part of it."""
+    if last is not None and last != now.path:
+        yield last, {"state": "read"}
+    if now.path is not None:
+        yield now.path, {"state": "reading", "part": now.part}
 
 
 def outcomes(report: Report) -> Iterable[News]:

@@ -139,7 +139,7 @@ class FakeAssistant:
         files = list(paths)
         for done, path in enumerate(files):
             if progress:
-                progress(Progress(done, len(files), path.as_uri()))
+                progress(Progress(done, len(files), path))
             if path.name.startswith("wait"):
                 self.adding.set()
                 self.go_on.wait(20)

@@ -78,7 +78,7 @@ class HostileAssistant(FakeAssistant):
         if name.startswith("error"):
             raise RagError(ALL, ALL)
         if progress:
-            progress(Progress(0, 1, file_named(ALL)))
+            progress(Progress(0, 1, Path(ALL)))
         self.told.wait(60)
         return Report(refused=tuple((file_named(payload), payload) for payload in PAYLOADS))
 

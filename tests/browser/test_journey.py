@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -47,14 +48,22 @@ def test_from_a_question_to_the_very_words_of_the_seed_texts(chromium: Any, hous
     desk.page.close()
 
 
-def test_a_dropped_file_can_be_asked_at_once(chromium: Any, house: tuple[rag.Assistant, str], tmp_path: Path) -> None:
+def test_dropped_files_tell_how_far_they_are_and_can_be_asked_at_once(
+    chromium: Any, house: tuple[rag.Assistant, str], tmp_path: Path
+) -> None:
     _, address = house
     desk = Desk(chromium.new_page(), address)
     note = tmp_path / "kettle.txt"
     note.write_text("The copper kettle in the workshop holds nineteen litres of water.", "utf-8")
+    blank = tmp_path / "blank.txt"
+    blank.write_text("  \n", "utf-8")
     desk.shelf("library")
-    desk.page.set_input_files("#choose input[type=file] >> nth=0", [note])
-    desk.page.wait_for_selector("#report:has-text('added')")
+    with desk.page.expect_response("**/page/add") as reply:
+        desk.page.set_input_files("#choose input[type=file] >> nth=0", [note, blank])
+    desk.page.wait_for_selector("#report [data-done]")
+    news = [json.loads(line) for line in reply.value.text().splitlines()]
+    assert [line.get("state") for line in news] == ["reading", "read", "reading", "read", "added", "refused", None]
+    assert "refused: blank.txt holds no text" in desk.page.inner_text("#report")
     desk.ask("How much water does the copper kettle hold?")
     assert "nineteen litres" in desk.page.inner_text("#live")
     desk.page.close()

@@ -213,6 +213,8 @@ def test_files_are_added_while_the_chat_goes_on_and_refusals_give_their_reason(
     desk.page.set_input_files("#choose input[type=file] >> nth=0", [tmp_path / name for name in names])
     assert fake.adding.wait(10)
     desk.ask("trees?")  # indexing is at work: the answer comes all the same
+    states = desk.page.eval_on_selector_all("#report li", "rows => rows.map(row => row.dataset.state)")
+    assert states == ["read", "read", "reading"]
     assert "added" not in desk.page.inner_text("#report")
     fake.go_on.set()
     desk.page.wait_for_selector("#report:has-text('2 added')")
