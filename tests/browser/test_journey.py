@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,18 @@ from tests.browser.desk import Desk
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 SEEDS = Path(__file__).parents[2] / "seeds"
+# All that the row of each file has said, by its name.
+STATES = """() => {
+  const told = {}, report = document.querySelector("#report");
+  new MutationObserver((changes) => {
+    for (const { target, oldValue } of changes) (told[target.querySelector(".name").textContent] ??= []).push(oldValue);
+  }).observe(report, { subtree: true, attributeFilter: ["data-state"], attributeOldValue: true });
+  window.states = () => {
+    const rows = report.querySelectorAll("li");
+    for (const row of rows) told[row.querySelector(".name").textContent].push(row.dataset.state);
+    return told;
+  };
+}"""
 
 
 @pytest.fixture(scope="module", params=["none", "smollm2-135m-instruct"])
@@ -58,11 +69,11 @@ def test_dropped_files_tell_how_far_they_are_and_can_be_asked_at_once(
     blank = tmp_path / "blank.txt"
     blank.write_text("  \n", "utf-8")
     desk.shelf("library")
-    with desk.page.expect_response("**/page/add") as reply:
-        desk.page.set_input_files("#choose input[type=file] >> nth=0", [note, blank])
+    desk.page.evaluate(STATES)
+    desk.page.set_input_files("#choose input[type=file] >> nth=0", [note, blank])
     desk.page.wait_for_selector("#report [data-done]")
-    news = [json.loads(line) for line in reply.value.text().splitlines()]
-    assert [line.get("state") for line in news] == ["reading", "read", "reading", "read", "added", "refused", None]
+    before = [None, "waiting", "sending", "sent", "reading", "read"]
+    assert desk.page.evaluate("states()") == {"kettle.txt": [*before, "added"], "blank.txt": [*before, "refused"]}
     assert "refused: blank.txt holds no text" in desk.page.inner_text("#report")
     desk.ask("How much water does the copper kettle hold?")
     assert "nineteen litres" in desk.page.inner_text("#live")

@@ -116,6 +116,19 @@ def test_shift_enter_breaks_the_line_and_enter_sends(desk: Desk) -> None:
     assert desk.page.input_value("#box textarea") == ""
 
 
+def test_the_key_that_ends_a_japanese_word_sends_nothing(desk: Desk) -> None:
+    keys = desk.page.context.new_cdp_session(desk.page)
+    desk.page.focus("#box textarea")
+    keys.send("Input.imeSetComposition", {"text": "さくら", "selectionStart": 3, "selectionEnd": 3})
+    enter = {"key": "Enter", "code": "Enter", "windowsVirtualKeyCode": 229}  # as an input method takes it
+    keys.send("Input.dispatchKeyEvent", {"type": "rawKeyDown", **enter})
+    keys.send("Input.insertText", {"text": "桜"})
+    desk.page.keyboard.type("?")
+    assert desk.page.input_value("#box textarea") == "桜?" and desk.page.locator("#live .turn").count() == 0
+    desk.page.keyboard.press("Enter")
+    desk.page.wait_for_selector("#live .turn.done .asked:has-text('桜?')")
+
+
 def test_a_slash_leads_to_the_question_and_escape_closes_what_is_open_first(desk: Desk) -> None:
     desk.ask("trees?")
     desk.page.click("#live .cite >> nth=0")
