@@ -582,7 +582,7 @@ def test_a_password_is_asked_of_every_request() -> None:
         assert client.get("/", headers={"authorization": b"Basic \xff"}).status_code == 401
 
 
-def test_folders_of_this_computer_can_be_named_only_from_this_computer() -> None:
+def test_folders_can_be_named_and_the_language_chosen_only_from_this_computer() -> None:
     from starlette.testclient import TestClient
 
     from rag.chat import build
@@ -592,7 +592,11 @@ def test_folders_of_this_computer_can_be_named_only_from_this_computer() -> None
         basic = {"authorization": f"Basic {base64.b64encode(b'me:word').decode()}"}
         with TestClient(app, base_url=f"http://{host}", headers=basic) as client:
             assert client.get("/page/watching").status_code == status
-            assert ("watching" in client.get("/page/start").json()["watching"]) == (status == 200)
+            told = client.get("/page/start").json()
+            assert ("watching" in told["watching"]) == ("data-language" in told["settings"]) == (status == 200)
+            assert client.put("/page/language", json={"language": "en"}).status_code == status
+            refused = client.put("/page/language", json={"language": "../en"})
+            assert refused.status_code == (409 if status == 200 else 404) and say("language.code") == "en"
 
 
 def test_which_names_a_server_answers_to() -> None:
