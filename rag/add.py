@@ -36,17 +36,18 @@ BLOCK = 256  # passages embedded before it is told how far a file is
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far `add` is: file `done` of `total`, which one is next ('' at the end), and passages stored so far.
+    """How far `add` is: file `done` of `total`, the `path` of the next one (None at the end), passages stored so far.
 
-    `bytes` of `all_bytes` of the files are done, the part of a large file that is embedded among them; 0 of 0 where the
-    work is not done file by file."""
+    `bytes` of `all_bytes` of the files are done, the `part` (0 to 1) of a large next one that is embedded among them;
+    0 of 0 where the work is not done file by file."""
 
     done: int
     total: int
-    uri: str
+    path: Path | None
     passages: int = 0
     bytes: int = 0
     all_bytes: int = 0
+    part: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,9 +225,9 @@ class Adder:
 
         def tell(done: int, part: float = 0.0) -> None:
             if progress is not None:
-                uri = files[done].as_posix() if done < len(files) else ""
+                path = files[done] if done < len(files) else None
                 bytes_ = ends[done] + int(part * (ends[min(done + 1, len(files))] - ends[done]))
-                progress(Progress(done, len(files), uri, tally.passages, bytes_, ends[-1]))
+                progress(Progress(done, len(files), path, tally.passages, bytes_, ends[-1], part))
 
         if crew is not None:
             crew.work(self, files, collection, tally, tell)

@@ -215,7 +215,7 @@ class Library:
 
         def tell(done: int, all_: int) -> None:
             if progress is not None:
-                progress(Progress(done, all_, ""))
+                progress(Progress(done, all_, None))
 
         if "_index" in self.__dict__:  # it could be opened, so it is what the settings say
             return 0

@@ -15,11 +15,19 @@ from rag.types import Answer, Document, Outcome
 
 TRIES = 8  # questions asked of one document, at most
 _READ = 20_000  # characters of a document that are looked at
-_NAME = r"(?P<s>(?:[Tt]he |[Aa]n? )?[A-Z][\w'’-]*(?: [A-Z][\w'’-]*){0,3}|[Tt]he [a-z]+(?: [a-z]+){0,3})"
+_PROPER = r"[A-Z][\w'’-]*(?: [A-Z][\w'’-]*){0,3}"
+_NAME = rf"(?P<s>(?:[Tt]he |[Aa]n? )?{_PROPER}|[Tt]he [a-z]+(?: [a-z]+){{0,3}}(?:(?<= of| at| in) {_PROPER})?)"
 _MONTHS = "January|February|March|April|May|June|July|August|September|October|November|December"
 _PRONOUNS = frozenset("it this that these those he she they we you i there here what which who both each many".split())
 _BEGIN = r"(?:^|\bthat |, (?:and )?|; )"  # of a clause
 _RULES: tuple[tuple[re.Pattern[str], str], ...] = (
+    (
+        re.compile(
+            "^" + _NAME + r" has (?:about |only )?\d[\d,.]* (?P<o>[a-z]+(?: [a-z]+)?)"
+            r"(?= (?:to|in|by|for|of|a)\b|[.,;])"
+        ),
+        "How many {o} does {s} have?",
+    ),
     (
         re.compile(
             _BEGIN + _NAME + r" (?P<m>will|can|must|may|should) (?P<v>[a-z]+) (?:about |only )?\d[\d,.]* "
@@ -72,12 +80,16 @@ def candidates(document: Document) -> Iterator[str]:
 
 def suggestions(documents: Iterable[Document], ask: Callable[[str], Answer], most: int) -> Iterator[str]:
     """At most `most` questions that are answered from the document that they were made of, one of each at first."""
+    seen: set[str] = set()  # two documents may ask the same
     waiting = [(document.source.id, iter(list(candidates(document))[:TRIES])) for document in documents]
     shown = 0
     while waiting and shown < most:
         again = []
         for source, made in waiting:
             for question in made:
+                if question in seen:
+                    continue
+                seen.add(question)
                 answer = ask(question)
                 if answer.outcome is Outcome.ANSWERED and any(c.source.id == source for c in answer.citations):
                     yield question

@@ -115,6 +115,7 @@ def test_progress_counts_every_file(index: Index, embedder: Counting, folder: Pa
     told: list[Progress] = []
     Adder(index, embedder, 64).add([folder], told.append)
     assert [(p.done, p.total) for p in told] == [(0, 2), (1, 2), (2, 2)]
+    assert [p.path for p in told] == [folder / "a.txt", folder / "b.txt", None]
 
 
 def test_progress_goes_by_bytes_and_moves_within_a_large_file(
@@ -130,7 +131,8 @@ def test_progress_goes_by_bytes_and_moves_within_a_large_file(
     assert (bytes_[0], bytes_[-1]) == (0, small + large)
     within = [p for p in told if small < p.bytes < small + large]
     assert len(within) >= 2
-    assert {(p.done, Path(p.uri).name) for p in within} == {(1, "b.txt")}
+    assert {(p.done, p.path) for p in within} == {(1, folder / "b.txt")}
+    assert [p.part for p in within] == sorted(p.part for p in within) and all(0 < p.part < 1 for p in within)
 
 
 def test_a_moved_file_and_a_copy_keep_their_vectors(index: Index, embedder: Counting, folder: Path) -> None:

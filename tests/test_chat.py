@@ -278,6 +278,10 @@ def test_suggested_questions_are_those_that_their_own_document_answers() -> None
     trees = _document("Japan will donate 250 cherry trees to the city. The bridge was opened in 1999. It is a park.")
     wrong = Document(Source.at("file:///b", "b"), "The Tower was built in 1889. Everest is a mountain.")
     assert list(candidates(trees)) == ["How many cherry trees will Japan donate?", "When was the bridge opened?"]
+    assert list(candidates(_document("The mill at Old Linden was built in 1931. The tower of Wick has 98 steps."))) == [
+        "When was the mill at Old Linden built?",
+        "How many steps does the tower of Wick have?",
+    ]
     asked: list[str] = []
 
     def ask(question: str) -> Answer:
@@ -290,6 +294,38 @@ def test_suggested_questions_are_those_that_their_own_document_answers() -> None
     assert len(asked) == 4
     asked.clear()
     assert len(list(suggestions([trees, wrong], ask, 1))) == len(asked) == 1
+    asked.clear()
+    assert len(list(suggestions([trees, trees], ask, 4))) == 1 and len(asked) == 2  # each is asked once
+
+
+def test_questions_known_beforehand_stand_first_until_something_newer_is_there_and_then_fill_up() -> None:
+    fake = FakeAssistant()
+    seed, other = (row for row in fake.sources() if row.source.id in (fake.trees.source.id, fake.long.source.id))
+    known = library.examples([seed])
+    assert all(f">{text}<" in library.empty([seed, other]) for text in map(show.esc, known)) and len(known) == 2
+    newer = replace(other, added=seed.added + 1)
+    assert "data-ideas" in library.empty([seed, newer]) and show.esc(known[0]) not in library.empty([seed, newer])
+    ideas = library.Ideas(SimpleNamespace(sources=lambda: [seed, newer], document=fake.document))  # type: ignore[arg-type]
+    end = time.monotonic() + 10
+    while not (found := ideas.html())[1] and time.monotonic() < end:
+        time.sleep(0.02)
+    assert found == (library._asks(known), True)
+
+
+def test_documents_that_are_called_the_same_are_told_apart_by_their_files() -> None:
+    rows = FakeAssistant().sources()[:2]
+    assert "<small><bdi>" not in library.shelf(rows) and "9&nbsp;Oct" in library.shelf(rows)
+    same = [replace(row, source=replace(row.source, title="Rules")) for row in rows]
+    told = re.findall(r"<small><bdi>(.*?)</bdi>", library.shelf(same))
+    assert told == ["001_6b10a84c2a205f2b.txt", "long.txt"]
+
+
+def test_a_heading_that_is_the_title_is_not_said_twice() -> None:
+    text = "Rules\nTen trees came."
+    document = Document(Source.at("file:///a", "Rules"), text, (Mark(Span(0, len(text)), "heading", "Rules", 1),))
+    citation = Citation.cut(document, Span(6, 21))
+    assert citation.where == "Rules"
+    assert re.findall(r'<span class="where">(.*?)</span>', show.cards((citation,), "")) == ["<bdi>Rules</bdi>"]
 
 
 # -- stopping ----------------------------------------------------------------------------------------------------------
@@ -546,7 +582,7 @@ def test_a_password_is_asked_of_every_request() -> None:
         assert client.get("/", headers={"authorization": b"Basic \xff"}).status_code == 401
 
 
-def test_folders_of_this_computer_can_be_named_only_from_this_computer() -> None:
+def test_folders_can_be_named_and_the_language_chosen_only_from_this_computer() -> None:
     from starlette.testclient import TestClient
 
     from rag.chat import build
@@ -556,7 +592,11 @@ def test_folders_of_this_computer_can_be_named_only_from_this_computer() -> None
         basic = {"authorization": f"Basic {base64.b64encode(b'me:word').decode()}"}
         with TestClient(app, base_url=f"http://{host}", headers=basic) as client:
             assert client.get("/page/watching").status_code == status
-            assert ("watching" in client.get("/page/start").json()["watching"]) == (status == 200)
+            told = client.get("/page/start").json()
+            assert ("watching" in told["watching"]) == ("data-language" in told["settings"]) == (status == 200)
+            assert client.put("/page/language", json={"language": "en"}).status_code == status
+            refused = client.put("/page/language", json={"language": "../en"})
+            assert refused.status_code == (409 if status == 200 else 404) and say("language.code") == "en"
 
 
 def test_which_names_a_server_answers_to() -> None:

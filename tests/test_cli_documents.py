@@ -106,7 +106,7 @@ def test_other_passage_rules_are_refused_with_the_command_that_cures_it(tmp_path
 
 
 def test_the_rate_is_in_megabytes_where_they_are_known_and_in_documents_else() -> None:
-    assert rate_of(Progress(1, 2, "b", bytes=3_000_000, all_bytes=6_000_000), 2.0) == "1.50 MB/s"
-    assert rate_of(Progress(0, 1, "b", bytes=500_000, all_bytes=6_000_000), 2.0) == "0.25 MB/s"
-    assert rate_of(Progress(30, 60, ""), 4.0) == "7.5 a second"
-    assert rate_of(Progress(0, 60, ""), 4.0) == rate_of(Progress(1, 2, "b"), 0.0) == ""
+    assert rate_of(Progress(1, 2, Path("b"), bytes=3_000_000, all_bytes=6_000_000), 2.0) == "1.50 MB/s"
+    assert rate_of(Progress(0, 1, Path("b"), bytes=500_000, all_bytes=6_000_000), 2.0) == "0.25 MB/s"
+    assert rate_of(Progress(30, 60, None), 4.0) == "7.5 a second"
+    assert rate_of(Progress(0, 60, None), 4.0) == rate_of(Progress(1, 2, Path("b")), 0.0) == ""

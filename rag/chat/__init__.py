@@ -53,15 +53,16 @@ def build(assistant: Assistant, host: str = "127.0.0.1", password: str | None = 
     texts.use(assistant.config.ui.language)
     app = FastAPI(title="rag chat", docs_url=None, redoc_url=None, openapi_url=None)
 
-    add_routes(app, assistant, alone=is_loopback(host))
+    blocks = page.blocks(assistant)
+    add_routes(app, assistant, alone=is_loopback(host), speak=lambda: page.speak(blocks, assistant))
     gr.mount_gradio_app(
-        app, page.blocks(assistant), path="/",
+        app, blocks, path="/",
         server_name=host, footer_links=[], run_history=False, ssr_mode=False, mcp_server=False, show_error=False,
         enable_monitoring=False, pwa=False, max_file_size=f"{shelving.MAX_FILE_MB}mb",
         theme=page.theme(), css=page.css(),
     )  # fmt: skip
     files = preload.files()
-    app.add_middleware(preload.Early, head=page.head(files), files=files)
+    app.add_middleware(preload.Early, head=lambda: page.head(files), files=files)
     app.add_middleware(Guard, trusted=trusts(host, own_names(host)), password=password)
     return app
 

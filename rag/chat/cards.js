@@ -41,7 +41,7 @@ document.addEventListener("focusout", (event) => { if (event.target === over && 
 // A scroll takes the card away, but for the one that brought its chip into sight.
 document.addEventListener("scroll", (event) => { if (over && event.target.contains?.(over) && performance.now() - shownAt > 200) hideCard(); }, { capture: true, passive: true });
 // A finger has no hover: the first touch of a chip shows the card, the second, or one on the card, opens the source.
-const onlyShows = (place) => pointer === "touch" && place.dataset.tip && over !== place && (showCard(place), true);
+const onlyShows = (place, byKey) => !byKey && pointer === "touch" && place.dataset.tip && over !== place && (showCard(place), true);
 
 // ---- arrows walk through the citations of an answer while no source is open
 function walk(by) {

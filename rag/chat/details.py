@@ -75,7 +75,7 @@ def _claims(answer: Answer) -> Iterable[str]:
     numbers = numbered(answer)
     for words, claim in answer:
         says = say("answer.own_words" if claim.origin is Origin.QUOTE else f"how.{claim.verdict.value}")
-        quotes = ", ".join(str(numbers[c]) for c in claim.citations)
+        quotes = ", ".join(str(n) for n in sorted(numbers[c] for c in claim.citations))
         quotes = quotes and f" &middot; {count('how.quotes', len(claim.citations), which=quotes)}"
         yield (
             f'<li class="said-only"><span class="said" dir="auto">{esc(words)}</span>'

@@ -70,11 +70,11 @@ function rowOf(path) {
   put(row, "waiting");
   return row;
 }
-function put(row, state, more = []) {
+function put(row, state, more = [], part = 0) {   // part: of a large file, 0 where it is not known
   row.dataset.state = state;
   $("small", row).textContent = [words(state), ...more].filter(Boolean).join(": ");
   const bar = $("progress", row);
-  if (state === "reading") bar.removeAttribute("value");
+  if (state === "reading") { if (part) bar.value = part; else bar.removeAttribute("value"); }
   bar.hidden = !["sending", "sent", "reading"].includes(state);
 }
 function transfer(file, row) {
@@ -100,7 +100,7 @@ async function bring(keys, collection) {
     const lines = (left + value).split("\n");
     left = lines.pop();
     for (const news of lines.map((line) => JSON.parse(line))) {
-      if (news.state) put(keys.get(news.key) ?? rowOf(news.name), news.state, [news.why, ...(news.notes ?? [])].filter(Boolean));
+      if (news.state) put(keys.get(news.key) ?? rowOf(news.name), news.state, [news.why, ...(news.notes ?? [])].filter(Boolean), news.part);
       else end = news;
     }
   }

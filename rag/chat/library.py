@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -22,15 +23,15 @@ if TYPE_CHECKING:
     from rag.index import SourceRow
 
 _KINDS = {kind.media_type: kind.name for kind in KINDS}
-# What can be asked of the two texts that come with the project, by file name; shown while they are in the library.
+# What can be asked of the two texts that come with the project, by file name; shown while nothing newer is there.
 _EXAMPLES = {
     "001_6b10a84c2a205f2b.txt": (
         "How many cherry trees will Japan give to the United States?",
-        "What tariff did the July trade agreement set?",
+        "Is Japan one of America's largest trading partners?",
     ),
     "000_1844cf143683c153.txt": (
-        "Which missiles will Washington deliver sooner to Japan?",
-        "Why is Takaichi's government under pressure?",
+        "Which neighbours are a worry for Japan's security?",
+        "Why is it so hard for US car brands to gain a foothold in Japan?",
     ),
 }
 _IDEAS = 4
@@ -44,7 +45,8 @@ def empty(rows: Sequence[SourceRow]) -> str:
         invitation = say("library.empty", library=f"<b>{say('head.library')}</b>")
     else:
         invitation = say("library.invitation", documents=count("library.documents", len(rows)))
-    known = examples(rows)
+    newest = max(rows, key=lambda row: row.added, default=None)
+    known = examples(rows) if newest is not None and examples([newest]) else []
     wanted = "" if known else " data-ideas"
     listed = f'<div class="examples" aria-label="{say("library.begin")}"{wanted}>{_asks(known)}</div>'
     return f'<div class="empty"><h1>{say("library.what")}</h1><p>{invitation}</p>{listed if rows else ""}</div>'
@@ -61,7 +63,8 @@ def _asks(texts: Iterable[str]) -> str:
 
 
 class Ideas:
-    """Questions that the newest documents answer, looked for in a thread of its own, again when the library changes."""
+    """Questions that the newest documents answer, looked for in a thread of its own, again when the library changes;
+    where they are few, those known beforehand fill them up."""
 
     def __init__(self, assistant: Assistant) -> None:
         self._assistant = assistant
@@ -73,15 +76,18 @@ class Ideas:
     def html(self) -> tuple[str, bool]:
         """Buttons for what is known so far, and whether that is all; the first call begins the search."""
         with self._lock:
-            newest = sorted(self._assistant.sources(), key=lambda row: -row.added)[:_ASKED_OF]
+            rows = sorted(self._assistant.sources(), key=lambda row: -row.added)
+            newest = rows[:_ASKED_OF]
             of = tuple(f"{row.source.id}{row.digest}" for row in newest)
             if of != self._of:
                 self._of, self._known, self._done = of, [], not newest
                 ids = [row.source.id for row in newest]
-                threading.Thread(target=self._look, args=(of, ids), name="chat-ideas", daemon=True).start()
+                threading.Thread(
+                    target=self._look, args=(of, ids, examples(rows)), name="chat-ideas", daemon=True
+                ).start()
             return _asks(self._known), self._done
 
-    def _look(self, of: tuple[str, ...], ids: Sequence[str]) -> None:
+    def _look(self, of: tuple[str, ...], ids: Sequence[str], more: Sequence[str]) -> None:
         documents = (self._assistant.document(id_) for id_ in ids)
         with contextlib.suppress(Exception):  # a library that changes or closes meanwhile has no ideas
             for question in suggestions(documents, self._asked, _IDEAS):
@@ -90,7 +96,9 @@ class Ideas:
                         return
                     self._known.append(question)
         with self._lock:
-            self._done = self._done or of == self._of
+            if of == self._of:
+                self._known += more[: _IDEAS - len(self._known)]
+                self._done = True
 
     def _asked(self, question: str) -> Answer:
         time.sleep(_REST_S)
@@ -104,15 +112,16 @@ def shelf(rows: Sequence[SourceRow]) -> str:
     there is a collection that somebody named, under its name, with a tick for all and what can be done with it."""
     if not rows:
         return f'<p class="report">{say("library.none")}</p>'
-    sets: dict[str, list[SourceRow]] = {}
+    names = Counter(shown(row.source) for row in rows)
+    sets: dict[str, list[str]] = {}
     for row in rows:
-        sets.setdefault(row.collection, []).append(row)
+        sets.setdefault(row.collection, []).append(_book(row, alone=names[shown(row.source)] == 1))
     if set(sets) == {DEFAULT}:
-        return f'<ul class="shelf-list">{"".join(map(_book, rows))}</ul>'
+        return f'<ul class="shelf-list">{"".join(sets[DEFAULT])}</ul>'
     return "".join(map(_set, sets, sets.values()))
 
 
-def _set(name: str, rows: Sequence[SourceRow]) -> str:
+def _set(name: str, books: Sequence[str]) -> str:
     said = esc(name)
     does = "".join(
         f'<button type="button" class="plain" data-set-does="{does}">{shown_}</button>'
@@ -121,10 +130,10 @@ def _set(name: str, rows: Sequence[SourceRow]) -> str:
     return (
         f'<div class="set-head" data-name="{said}"><label class="set">'
         f'<input type="checkbox" checked data-set-of="{said}"><span dir="auto">{said}</span>'
-        f'<small>{count("library.documents", len(rows))}</small></label><details class="menu"><summary class="plain"'
+        f'<small>{count("library.documents", len(books))}</small></label><details class="menu"><summary class="plain"'
         f' aria-label="{say("history.more", title=said)}">&hellip;</summary><div class="drop">{does}</div></details>'
         f"</div>"
-        f'<ul class="shelf-list" data-in="{said}">{"".join(map(_book, rows))}</ul>'
+        f'<ul class="shelf-list" data-in="{said}">{"".join(books)}</ul>'
     )
 
 
@@ -139,12 +148,15 @@ def _kind(media_type: str) -> str:
     return name[0].upper() + name[1:] if name else media_type
 
 
-def _book(row: SourceRow) -> str:
+def _book(row: SourceRow, alone: bool) -> str:
+    """One document; `alone`: no other is called the same, or its file's name is told too."""
+    file = esc(file_name(row.source.uri))
+    also, added = "" if alone else f"<bdi>{file}</bdi> &middot; ", day(row.added).replace(" ", "&nbsp;")
     name, dated = esc(shown(row.source)), f' data-dated="{esc(row.dated)}" data-type="{esc(row.source.media_type)}"'
     return (
         f'<li{dated}><label class="title"><input type="checkbox" checked data-tick="{esc(row.source.id)}">'
-        f'<span dir="auto" title="{esc(file_name(row.source.uri))}">{name}</span></label>'
-        f"<small>{_size(row.characters)} &middot; {count('library.passages', row.passages)} &middot; {day(row.added)}"
+        f'<span dir="auto" title="{file}">{name}</span></label>'
+        f"<small>{also}{_size(row.characters)} &middot; {count('library.passages', row.passages)} &middot; {added}"
         "</small>"
         f'<button type="button" class="plain remove" data-id="{esc(row.source.id)}"'
         f' aria-label="{say("library.remove_says", title=name)}">{say("library.remove")}</button></li>'

@@ -99,7 +99,8 @@ document.addEventListener("click", (event) => {
   closeMenus(hit("details.menu"));
   if (over && !hit("#tip, .cite")) hideCard();
   const place = hit("[data-quote]");
-  if (place) return onlyShows(place) || openSource(place, event.detail === 0);   // detail 0: by key
+  const byKey = event.detail === 0;
+  if (place) return onlyShows(place, byKey) || openSource(place, byKey);
   if (hit("#tip")) return over && openSource(over, false);
   const does = hit("[data-do]")?.dataset.do;
   if (does === "close") closeSource();

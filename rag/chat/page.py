@@ -29,26 +29,25 @@ def blocks(assistant: Assistant) -> Any:
     """The Gradio Blocks over `assistant`."""
     import gradio as gr
 
-    with gr.Blocks(title=say("head.title"), analytics_enabled=False, delete_cache=(3600, 3600)) as page:
+    with gr.Blocks(analytics_enabled=False, delete_cache=(3600, 3600)) as page:
         talk = gr.State(Talk(), time_to_live=24 * 3600, delete_callback=Talk.leave)
         with gr.Column(elem_id="frame", elem_classes="app"):
-            _html(parts.head(note(assistant.config.llm.base_url)), "head")
+            _html("head")
             _shelves()
             with gr.Column(elem_id="talk"):
                 with gr.Column(elem_id="scroll"):
-                    _html(parts.turns(), "past")
-                    live = _html("", "live")
-                _html(parts.editing(), "edit")
+                    _html("past")
+                    live = _html("live")
+                _html("edit")
                 with gr.Row(elem_id="composer"):
                     box = gr.Textbox(
                         elem_id="box", show_label=False, container=False, lines=1, max_lines=8, max_length=20_000,
-                        placeholder=say("talk.placeholder"), autofocus=False,
+                        autofocus=False,
                     )  # fmt: skip
-                    send = gr.Button(say("talk.send"), elem_id="send")
-                    stop = gr.Button(say("talk.stop"), elem_id="stop")
+                    send, stop = gr.Button(elem_id="send"), gr.Button(elem_id="stop")
                     wished = gr.Textbox(elem_id="wished", elem_classes="offstage", show_label=False)
-            _html(parts.panel(), "source")
-            _html(parts.over(), "over")
+            _html("source")
+            _html("over")
         quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
         gr.on(
             [send.click, box.submit], asking(assistant, gr.skip()), [box, talk, wished], [box, live],
@@ -57,7 +56,24 @@ def blocks(assistant: Assistant) -> Any:
         )  # fmt: skip
         stop.click(Talk.stop, [talk], None, queue=False, **quiet)
     page.queue(max_size=64)
+    speak(page, assistant)
     return page
+
+
+def speak(page: Any, assistant: Assistant) -> None:
+    """Write into the parts of the page that stand still what they say, in the language that is set now."""
+    said = {
+        "head": parts.head(note(assistant.config.llm.base_url)), "talks": parts.talks(), "library": parts.shelf(),
+        "settings": '<div id="settings-panel"></div>', "past": parts.turns(), "edit": parts.editing(),
+        "source": parts.panel(), "over": parts.over(), "send": say("talk.send"), "stop": say("talk.stop"),
+    }  # fmt: skip
+    for block in page.blocks.values():
+        if block.elem_id in said:
+            block.value = said[block.elem_id]
+        elif block.elem_id == "box":
+            block.placeholder = say("talk.placeholder")
+    page.title = say("head.title")
+    page.config = page.get_config_file()
 
 
 def note(base_url: str) -> str:
@@ -69,11 +85,11 @@ def note(base_url: str) -> str:
     return f'<span class="note leaves">{told}</span>'
 
 
-def _html(value: str, name: str) -> Any:
-    """HTML of our own, without Gradio's styles; `name` is its id on the page."""
+def _html(name: str) -> Any:
+    """A place for HTML of our own, without Gradio's styles; `name` is its id on the page."""
     import gradio as gr
 
-    return gr.HTML(value, elem_id=name, apply_default_css=False, js_on_load=None)
+    return gr.HTML("", elem_id=name, apply_default_css=False, js_on_load=None)
 
 
 def _shelves() -> None:
@@ -81,9 +97,8 @@ def _shelves() -> None:
     import gradio as gr
 
     with gr.Column(elem_id="shelves"):
-        _html(parts.talks(), "talks")
-        _html(parts.shelf(), "library")
-        _html('<div id="settings-panel"></div>', "settings")
+        for name in ("talks", "library", "settings"):
+            _html(name)
 
 
 def theme() -> Any:

@@ -9,7 +9,7 @@ Gradio does not have is passed over, so that another version is slower, never br
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -48,8 +48,8 @@ def assets() -> Path | None:
 class Early:
     """ASGI middleware that writes `head` at the beginning of the head of the page at '/', and sends `files`."""
 
-    def __init__(self, app: ASGIApp, head: str, files: Mapping[str, bytes]) -> None:
-        self._app, self._head = app, head.encode()
+    def __init__(self, app: ASGIApp, head: Callable[[], str], files: Mapping[str, bytes]) -> None:
+        self._app, self._head = app, head
         self._files = {f"/assets/{name}": content for name, content in files.items()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -70,7 +70,7 @@ class Early:
             body += message.get("body", b"")
             if message.get("more_body") or begin is None:
                 return
-            whole = body.replace(b"<head>", b"<head>" + self._head, 1)
+            whole = body.replace(b"<head>", b"<head>" + self._head().encode(), 1)
             kept = [(name, value) for name, value in begin["headers"] if name.lower() != b"content-length"]
             length = (b"content-length", str(len(whole)).encode())
             await send({**begin, "headers": [*kept, length]})

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import quote as percent
 
 from fastapi import Body, FastAPI, Query
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 
-from rag.chat import history, library, names, original, settings, shelving, show
+from rag.chat import history, library, names, original, settings, shelving, show, texts
 from rag.chat.asking import nearest
 from rag.chat.details import inside
 from rag.chat.source import panel
@@ -32,8 +32,9 @@ if TYPE_CHECKING:
     from rag.index import SourceRow
 
 
-def add_routes(app: FastAPI, assistant: Assistant, *, alone: bool) -> None:
-    """Put all of them on `app`. `alone`: only this computer can reach it, so that its folders may be named."""
+def add_routes(app: FastAPI, assistant: Assistant, *, alone: bool, speak: Callable[[], None]) -> None:
+    """Put all of them on `app`. `alone`: only this computer can reach it, so that its folders may be named and its
+    language chosen for all; `speak`: writes the page anew in the language that is set."""
     app.exception_handler(RagError)(_told)
     _sources(app, assistant)
     _conversations(app, assistant)
@@ -44,13 +45,14 @@ def add_routes(app: FastAPI, assistant: Assistant, *, alone: bool) -> None:
     if watching is not None:
         _watching(app, watching)
         watching.resume()
+        _language(app, speak)
 
     @app.get("/page/start")
     def start(talk: str = "") -> JSONResponse:
         """All that a page begins with, in one reply."""
         writers = assistant.writers()
         parts: dict[str, Any] = {"history": _listing(assistant), "writers": writers}
-        parts["settings"] = settings.panel(assistant.config, writers)
+        parts["settings"] = settings.panel(assistant.config, writers, alone)
         try:
             rows = assistant.sources()
             parts |= _shelf(rows)
@@ -69,6 +71,14 @@ def add_routes(app: FastAPI, assistant: Assistant, *, alone: bool) -> None:
         """Questions that these documents answer, as far as they are known by now."""
         html, done = ideas.html()
         return JSONResponse({"html": html, "done": done}, headers={"cache-control": "no-store"})
+
+
+def _language(app: FastAPI, speak: Callable[[], None]) -> None:
+    @app.put("/page/language")
+    def use(language: Annotated[str, Body(embed=True, max_length=20)]) -> JSONResponse:
+        texts.use(language)
+        speak()
+        return JSONResponse({"language": language})
 
 
 def _sources(app: FastAPI, assistant: Assistant) -> None:

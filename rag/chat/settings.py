@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rag.chat.show import esc
-from rag.chat.texts import say
+from rag.chat.texts import FOLDER, languages, read, say
 
 if TYPE_CHECKING:
     from rag.config import Config
@@ -25,9 +25,9 @@ _KEYS = (
 )
 
 
-def panel(config: Config, writers: Sequence[str] = ()) -> str:
+def panel(config: Config, writers: Sequence[str] = (), alone: bool = True) -> str:
     """The panel over the server's own settings, which hold until something else is chosen. `writers`: the LLMs
-    that are installed."""
+    that are installed; `alone`: nobody else would have to read the page in the language that is chosen here."""
     c = config
 
     def as_set(value: str) -> str:
@@ -50,7 +50,16 @@ def panel(config: Config, writers: Sequence[str] = ()) -> str:
     themes = (("light", say("settings.light")), ("dark", say("settings.dark")))
     theme = _select("theme", "settings.theme", say("settings.system"), themes, "", kind="data-theme")
     titles = f"<h2>{say('settings.title')}</h2>", f"<h3>{say('keys.title')}</h3>"
-    return f"{titles[0]}{strictness}{wording}{passages}{theme}{titles[1]}{keys()}"
+    return f"{titles[0]}{strictness}{wording}{passages}{theme}{_language() if alone else ''}{titles[1]}{keys()}"
+
+
+def _language() -> str:
+    """The languages of the page, each by its own name."""
+    choices = "".join(
+        f'<option value="{code}">{esc(read(FOLDER / f"{code}.toml")["language.name"])}</option>' for code in languages()
+    )
+    name = say("settings.language")
+    return f'<label class="setting"><span>{name}</span><select data-language>{choices}</select></label>'
 
 
 def keys() -> str:

@@ -164,6 +164,14 @@ function showSettings(html) {
   $("#settings-panel").innerHTML = html;
   for (const one of $$("[data-set]")) one.value = chosen()[one.dataset.set] ?? "";
   $("[data-theme]").value = stored("rag-theme") ?? "";
+  const language = $("[data-language]"), wanted = stored("rag-language");
+  if (language) language.value = T.language;
+  if (language && wanted && wanted !== T.language) speakIn(wanted);   // the server was started in another one
+}
+async function speakIn(language) {
+  const reply = await send("PUT", "page/language", { language }).catch(() => null);
+  stored("rag-language", reply?.ok ? language : "");
+  if (reply?.ok) location.reload();
 }
 document.addEventListener("change", (event) => {
   const it = event.target, { tick: id, setOf, set, watch: folder } = it.dataset ?? {};
@@ -180,6 +188,7 @@ document.addEventListener("change", (event) => {
   }
   if (it.dataset?.narrow) narrowBy(it.dataset.narrow, it.value);
   if (it.id === "into") { $("#into-new").hidden = it.value !== "+"; if (it.value === "+") $("#into-new").focus(); }
+  if (it.matches?.("[data-language]")) speakIn(it.value);
   if (it.matches?.("[data-theme]")) { stored("rag-theme", it.value); applyTheme(); }
 });
 

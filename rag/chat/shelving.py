@@ -15,10 +15,11 @@ import logging
 import secrets
 import tempfile
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Iterator
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import unquote, urlsplit
 
 from fastapi import Body, FastAPI, Query, Request
 from fastapi.responses import JSONResponse, StreamingResponse
@@ -71,19 +72,22 @@ class Shelving:
 
     async def add(self, keys: Iterable[str], collection: str) -> AsyncIterator[News]:
         """Bring files into the library: news of each as it is read, then what became of it; last a line for all."""
-        paths = {key: self._sent.pop(key) for key in dict.fromkeys(keys) if key in self._sent}
+        keys_of: dict[Path, list[str]] = {}
+        for key in dict.fromkeys(keys):
+            if key in self._sent:
+                keys_of.setdefault(self._sent.pop(key), []).append(key)
         told: SimpleQueue[Progress] = SimpleQueue()
-        task = asyncio.create_task(self._bring(list(dict.fromkeys(paths.values())), collection, told))
+        task = asyncio.create_task(self._bring(list(keys_of), collection, told))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        of: dict[str, list[str]] = {}
-        for key, path in paths.items():
-            of.setdefault(path.resolve().as_uri(), []).append(key)
+        last: Path | None = None
         while not task.done():
             await asyncio.wait({task}, timeout=_BEAT_S)
             for now in _drained(told):
-                for key in of.get(now.uri, ()):
-                    yield {"key": key, "state": "reading"}
+                for path, state in _moved(last, now):
+                    for key in keys_of.get(path, ()):
+                        yield {"key": key, **state}
+                last = now.path
         try:
             report = task.result()
         except Exception as error:
@@ -91,6 +95,7 @@ class Shelving:
                 _LOG.exception("adding files failed")
             yield {"trouble": sendable(str(error)) if isinstance(error, RagError) else say("library.unexpected")}
             return
+        of = {path.resolve().as_uri(): keys for path, keys in keys_of.items()}
         for news in outcomes(report):
             uri = news.pop("uri")
             for key in of.get(uri) or [""]:  # of a file that was not sent, but found in one that was
@@ -107,6 +112,14 @@ class Shelving:
                 await asyncio.to_thread(self._assistant.sweep, [p for p in paths if p not in self._sent.values()])
 
 
+def _moved(last: Path | None, now: Progress) -> Iterator[tuple[Path, News]]:
+    """News of single files: the last one was read, another one is, or some part of it."""
+    if last is not None and last != now.path:
+        yield last, {"state": "read"}
+    if now.path is not None:
+        yield now.path, {"state": "reading", "part": now.part}
+
+
 def outcomes(report: Report) -> Iterable[News]:
     """What became of each file, by uri: its state, the reason of a refusal, what was left out of it."""
     notes: dict[str, list[str]] = {}
@@ -116,7 +129,19 @@ def outcomes(report: Report) -> Iterable[News]:
         for uri in uris:
             yield {"uri": uri, "state": state, "notes": notes.get(uri, [])}
     for uri, why in report.refused:
-        yield {"uri": uri, "state": "refused", "why": sendable(why), "notes": notes.get(uri, [])}
+        yield {"uri": uri, "state": "refused", "why": sendable(_reason(why, uri)), "notes": notes.get(uri, [])}
+
+
+def _reason(why: str, uri: str) -> str:
+    """Why a file was refused, without the path of our copy of it: its name stands beside.
+
+    >>> _reason("/index/originals/ab/a.pdf: it is no readable PDF", "file:///index/originals/ab/a.pdf")
+    'it is no readable PDF'
+    >>> _reason("/index/originals/ab/a%20b.txt holds no text", "file:///index/originals/ab/a%2520b.txt")
+    'a%20b.txt holds no text'
+    """
+    path = unquote(urlsplit(uri).path)
+    return why.removeprefix(f"{path}: ").replace(path, file_name(uri))
 
 
 def summary(report: Report) -> str:

@@ -275,7 +275,9 @@ def _doubt(claim: Claim) -> str:
 
 
 def _named(citation: Citation) -> str:
-    return f"<bdi>{esc(names.shown(citation.source))}</bdi> &middot; <bdi>{esc(citation.where)}</bdi>"
+    """The document and the place in it; a heading that is the document's title says nothing more."""
+    title, where = names.shown(citation.source), citation.where
+    return f"<bdi>{esc(title)}</bdi>" + (f" &middot; <bdi>{esc(where)}</bdi>" if where != title else "")
 
 
 def cards(citations: tuple[Citation, ...], heading: str, lost: Set[Citation] = frozenset()) -> str:

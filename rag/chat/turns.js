@@ -111,14 +111,18 @@ document.addEventListener("toggle", (event) => {
 }, true);
 
 // ---- right or wrong, with a note
+let rated = Promise.resolve();   // a note must not overtake its thumb
 async function rate(button) {
-  const turn = button.closest(".turn"), form = $(".note-form", turn);
-  const good = button.getAttribute("aria-pressed") === "true" ? null : button.dataset.good === "1";
-  if (!(await keepRating(turn, good, good === null ? "" : $(".note-text", turn).value))) return;
-  for (const one of $$(".rate", turn)) one.setAttribute("aria-pressed", good !== null && (one.dataset.good === "1") === good);
-  form.hidden = good === null;
-  if (good !== null) { form.scrollIntoView({ block: "nearest" }); $(".note-text", form).focus({ preventScroll: true }); }
+  const turn = button.closest(".turn"), form = $(".note-form", turn), was = $(".rate[aria-pressed=true]", turn);
+  const now = button === was ? null : button;
+  press(turn, now);   // at once: one types on
+  form.hidden = !now;
+  if (now) { form.scrollIntoView({ block: "nearest" }); $(".note-text", form).focus({ preventScroll: true }); }
+  if (await keepRating(turn, now && now.dataset.good === "1", now ? $(".note-text", turn).value : "")) return;
+  press(turn, was);
+  form.hidden = false;   // it says why
 }
+const press = (turn, on) => { for (const one of $$(".rate", turn)) one.setAttribute("aria-pressed", one === on); };
 async function keepNote(input) {
   const turn = input.closest(".turn"), pressed = $(".rate[aria-pressed=true]", turn);
   const kept = pressed && (await keepRating(turn, pressed.dataset.good === "1", input.value));
@@ -126,7 +130,7 @@ async function keepNote(input) {
   $("[role=status]", input.parentElement).textContent = kept ? words("kept") : "";
 }
 async function keepRating(turn, good, note) {
-  const reply = await send("PUT", `page/turn/${turn.dataset.place}/rating`, { good, note }).catch(() => null);
+  const reply = await (rated = rated.then(() => send("PUT", `page/turn/${turn.dataset.place}/rating`, { good, note })).catch(() => null));
   if (!reply?.ok) $(".note-form [role=status]", turn).textContent = words("not_kept");
   return Boolean(reply?.ok);
 }

@@ -63,13 +63,14 @@ class Watching:
                 self._keep()
 
     def off(self, folder: str) -> None:
-        """Watch it no more; what was indexed stays."""
+        """Watch it no more; what was indexed stays, and so does the switch, until the page is served anew."""
         with self._lock:
             watch = self._watches.pop(folder, None)
-            self._news.pop(folder, None)
+            if watch is None:
+                return
+            self._news[folder] = ""
             self._keep()
-        if watch is not None:
-            watch.stop(5.0)
+        watch.stop(5.0)
 
     def html(self) -> str:
         """The folders, each with a switch and the last news of it."""

@@ -82,13 +82,14 @@ def bar(label: str, quiet: bool) -> Iterator[Callable[[Progress], None] | None]:
     texts = [TextColumn(f"{{task.fields[{name}]}}", justify="right") for name in ("files", "rate")]
     columns = (TextColumn("{task.description}"), BarColumn(), *texts, TimeRemainingColumn())
     start = time.monotonic()
-    with Bar(*columns, TextColumn("{task.fields[uri]}"), console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(label, total=None, files="", rate="", uri="")
+    with Bar(*columns, TextColumn("{task.fields[name]}"), console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(label, total=None, files="", rate="", name="")
 
         def show(p: Progress) -> None:
             done, total = (p.bytes, p.all_bytes) if p.all_bytes else (p.done, p.total)
             files, rate = f"{p.done}/{p.total}", rate_of(p, time.monotonic() - start)
-            bar.update(task, total=total, completed=done, files=files, rate=rate, uri=Path(p.uri).name[:40])
+            name = p.path.name[:40] if p.path is not None else ""
+            bar.update(task, total=total, completed=done, files=files, rate=rate, name=name)
 
         yield show
 

@@ -147,12 +147,12 @@ class FakeAssistant:
         files = list(paths)
         for done, path in enumerate(files):
             if progress:
-                progress(Progress(done, len(files), path.as_uri()))
+                progress(Progress(done, len(files), path))
             if path.name.startswith("wait"):
                 self.adding.set()
                 self.go_on.wait(20)
             if path.name.startswith("bad"):
-                refused.append((path.as_uri(), "it holds no text <b>at all</b>"))
+                refused.append((path.as_uri(), f"{path}: it holds no text <b>at all</b>"))
                 continue
             document = _document(path.name, path.read_text("utf-8"))
             self.documents[document.source.id] = document

@@ -60,8 +60,12 @@ class HostileAssistant(FakeAssistant):
         self.books = books
         self.documents = {d.source.id: d for d in (*books, self.book)}
         self.collections = {d.source.id: payload for d, payload in zip(books, PAYLOADS, strict=True)}
+        self.collections[self.book.source.id] = ALL
         self.config = replace(self.config, llm=replace(self.config.llm, model=ALL))
         self.told = threading.Event()
+
+    def writers(self) -> list[str]:
+        return [self.config.llm.model, *PAYLOADS]
 
     def add(
         self,
@@ -74,7 +78,7 @@ class HostileAssistant(FakeAssistant):
         if name.startswith("error"):
             raise RagError(ALL, ALL)
         if progress:
-            progress(Progress(0, 1, file_named(ALL)))
+            progress(Progress(0, 1, Path(ALL)))
         self.told.wait(60)
         return Report(refused=tuple((file_named(payload), payload) for payload in PAYLOADS))
 
@@ -108,6 +112,11 @@ class HostileAssistant(FakeAssistant):
         yield Wrote(ALL)
         self.told.wait(60)
         yield Answer(question, ALL, (), (), Outcome.NOTHING)
+
+    def _reason(self, question: str) -> Iterator[Event]:
+        cite = self._cite(self.book, self.book.text)
+        claims = (Claim(Span(0, 5), (cite,), Verdict.PARTIAL, Origin.MODEL),)
+        yield Answer(question, "Whole", claims, (), Outcome.ANSWERED, Trace(withheld=((ALL, ALL),)))
 
     def _whole(self, question: str) -> Iterator[Event]:
         cite = self._cite(self.book, self.book.text)

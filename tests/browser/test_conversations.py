@@ -166,7 +166,7 @@ def test_settings_go_along_with_each_question_and_outlive_a_reload(desk: Desk, f
 def test_an_answer_is_rated_with_a_note_that_stays(desk: Desk, fake: FakeAssistant) -> None:
     desk.ask("trees?")
     desk.page.click("#live .rate[data-good='0']")
-    desk.page.fill("#live .note-text", PAYLOADS[3])
+    desk.page.keyboard.insert_text(PAYLOADS[3])  # at once, before the server has heard of the thumb
     desk.page.keyboard.press("Enter")
     desk.page.wait_for_selector("#live .note-form [role=status]:has-text('Kept')")
     place = str(desk.page.get_attribute("#live .turn", "data-place"))

@@ -14,6 +14,18 @@ from tests.browser.desk import Desk
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 SEEDS = Path(__file__).parents[2] / "seeds"
+# All that the row of each file has said, by its name.
+STATES = """() => {
+  const told = {}, report = document.querySelector("#report");
+  new MutationObserver((changes) => {
+    for (const { target, oldValue } of changes) (told[target.querySelector(".name").textContent] ??= []).push(oldValue);
+  }).observe(report, { subtree: true, attributeFilter: ["data-state"], attributeOldValue: true });
+  window.states = () => {
+    const rows = report.querySelectorAll("li");
+    for (const row of rows) told[row.querySelector(".name").textContent].push(row.dataset.state);
+    return told;
+  };
+}"""
 
 
 @pytest.fixture(scope="module", params=["none", "smollm2-135m-instruct"])
@@ -47,14 +59,22 @@ def test_from_a_question_to_the_very_words_of_the_seed_texts(chromium: Any, hous
     desk.page.close()
 
 
-def test_a_dropped_file_can_be_asked_at_once(chromium: Any, house: tuple[rag.Assistant, str], tmp_path: Path) -> None:
+def test_dropped_files_tell_how_far_they_are_and_can_be_asked_at_once(
+    chromium: Any, house: tuple[rag.Assistant, str], tmp_path: Path
+) -> None:
     _, address = house
     desk = Desk(chromium.new_page(), address)
     note = tmp_path / "kettle.txt"
     note.write_text("The copper kettle in the workshop holds nineteen litres of water.", "utf-8")
+    blank = tmp_path / "blank.txt"
+    blank.write_text("  \n", "utf-8")
     desk.shelf("library")
-    desk.page.set_input_files("#choose input[type=file] >> nth=0", [note])
-    desk.page.wait_for_selector("#report:has-text('added')")
+    desk.page.evaluate(STATES)
+    desk.page.set_input_files("#choose input[type=file] >> nth=0", [note, blank])
+    desk.page.wait_for_selector("#report [data-done]")
+    before = [None, "waiting", "sending", "sent", "reading", "read"]
+    assert desk.page.evaluate("states()") == {"kettle.txt": [*before, "added"], "blank.txt": [*before, "refused"]}
+    assert "refused: blank.txt holds no text" in desk.page.inner_text("#report")
     desk.ask("How much water does the copper kettle hold?")
     assert "nineteen litres" in desk.page.inner_text("#live")
     desk.page.close()

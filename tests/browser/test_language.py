@@ -45,8 +45,36 @@ def test_the_page_speaks_german_where_that_is_set_and_the_documents_their_own_la
         assert desk.page.get_attribute("#box textarea", "placeholder") == "Frag 2 von 3 Dokumenten"
         desk.shelf("settings")
         assert "Wie sicher eine Antwort sein muss" in desk.page.inner_text("#settings-panel")
+        assert desk.page.locator("[data-language] option:checked").inner_text() == "Deutsch"
+        desk.page.set_viewport_size({"width": 360, "height": 700})
+        assert desk.right_edge("#head *, #settings-panel *") <= 360.5
+        desk.shot("german-phone")
         assert desk.faults == []
         desk.page.close()
+
+
+def test_the_language_is_chosen_in_the_settings_and_remembered(chromium: Any) -> None:
+    fake = FakeAssistant()
+    page = chromium.new_page(viewport={"width": 1280, "height": 820})
+    with served(fake) as address:
+        desk = Desk(page, address)
+        desk.ask("trees?")
+        desk.shelf("settings")
+        page.select_option("[data-language]", label="Deutsch")
+        page.wait_for_selector(
+            "#turns .outcome:text-is('Aus deinen Dokumenten beantwortet')"
+        )  # the talk is still there
+        assert page.inner_text("#head [data-do=new]") == "Neu" and page.inner_text("#send") == "Fragen"
+        assert page.get_attribute("#box textarea", "placeholder") == "Frag deine Dokumente"
+        assert "Sprache der Seite" in page.inner_text("#settings-panel")
+        desk.ask("trees?")
+        assert page.inner_text("#live .turn:not([hidden]) .outcome") == "Aus deinen Dokumenten beantwortet"
+        texts.use("en")  # as a server that is started anew
+        with page.expect_navigation():  # the browser asks for its language
+            page.evaluate("location.reload()")
+        page.wait_for_selector("html[lang=de] #head [data-do=new]:text-is('Neu')")
+        assert desk.faults == [] and desk.strays == []
+        page.close()
 
 
 @pytest.mark.parametrize("width", [1280, 390])

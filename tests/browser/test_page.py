@@ -116,6 +116,19 @@ def test_shift_enter_breaks_the_line_and_enter_sends(desk: Desk) -> None:
     assert desk.page.input_value("#box textarea") == ""
 
 
+def test_the_key_that_ends_a_japanese_word_sends_nothing(desk: Desk) -> None:
+    keys = desk.page.context.new_cdp_session(desk.page)
+    desk.page.focus("#box textarea")
+    keys.send("Input.imeSetComposition", {"text": "さくら", "selectionStart": 3, "selectionEnd": 3})
+    enter = {"key": "Enter", "code": "Enter", "windowsVirtualKeyCode": 229}  # as an input method takes it
+    keys.send("Input.dispatchKeyEvent", {"type": "rawKeyDown", **enter})
+    keys.send("Input.insertText", {"text": "桜"})
+    desk.page.keyboard.type("?")
+    assert desk.page.input_value("#box textarea") == "桜?" and desk.page.locator("#live .turn").count() == 0
+    desk.page.keyboard.press("Enter")
+    desk.page.wait_for_selector("#live .turn.done .asked:has-text('桜?')")
+
+
 def test_a_slash_leads_to_the_question_and_escape_closes_what_is_open_first(desk: Desk) -> None:
     desk.ask("trees?")
     desk.page.click("#live .cite >> nth=0")
@@ -213,6 +226,8 @@ def test_files_are_added_while_the_chat_goes_on_and_refusals_give_their_reason(
     desk.page.set_input_files("#choose input[type=file] >> nth=0", [tmp_path / name for name in names])
     assert fake.adding.wait(10)
     desk.ask("trees?")  # indexing is at work: the answer comes all the same
+    states = desk.page.eval_on_selector_all("#report li", "rows => rows.map(row => row.dataset.state)")
+    assert states == ["read", "read", "reading"]
     assert "added" not in desk.page.inner_text("#report")
     fake.go_on.set()
     desk.page.wait_for_selector("#report:has-text('2 added')")

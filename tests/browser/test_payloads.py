@@ -152,6 +152,33 @@ def _chips(on: Stage) -> str:
 
 
 @surface
+def _card_over_a_citation(on: Stage) -> str:
+    on.desk.ask("whole?")
+    on.page.hover("#live .cite")
+    on.page.wait_for_selector("#tip:not([hidden])")
+    return "#tip"
+
+
+@surface
+def _verdicts(on: Stage) -> str:
+    on.desk.ask("reason?")
+    return "#live .verdicts"
+
+
+@surface
+def _models_to_ask_again_with(on: Stage) -> str:
+    on.desk.ask("whole?")
+    on.page.click("#live summary:has-text('Ask again')")
+    return "#live [data-model]"
+
+
+@surface
+def _what_is_said_to_those_who_listen(on: Stage) -> str:
+    on.desk.ask("everything?")
+    return "#told"
+
+
+@surface
 def _what_is_copied(on: Stage) -> str:
     on.desk.ask("everything?")
     return "#live .copy"
@@ -315,7 +342,22 @@ def _titles_and_file_names_in_the_library(on: Stage) -> str:
 @surface
 def _collections(on: Stage) -> str:
     on.desk.shelf("library")
-    return "#shelf .set"
+    return "#shelf .set-head"
+
+
+@surface
+def _collection_that_is_renamed(on: Stage) -> str:
+    on.desk.shelf("library")
+    head = on.page.locator(".set-head").last
+    head.locator("summary").click()
+    head.locator("[data-set-does=rename]").click()
+    return "#shelf .rename"
+
+
+@surface
+def _collections_to_put_files_into(on: Stage) -> str:
+    on.desk.shelf("library")
+    return "#into"
 
 
 @surface

@@ -63,21 +63,49 @@ def test_arrows_walk_through_the_citations_while_no_source_is_open(desk: Desk) -
 
 
 def test_a_finger_sees_the_card_first_and_the_source_with_a_second_touch(chromium: Any, address: str) -> None:
-    context = chromium.new_context(viewport={"width": 390, "height": 780}, has_touch=True)
+    context = chromium.new_context(viewport={"width": 360, "height": 700}, has_touch=True, is_mobile=True)
     desk = Desk(context.new_page(), address)
     desk.ask("trees?")
     desk.page.tap("#live .cite >> nth=0")
     desk.page.wait_for_selector(f"{CARD} .quote:has-text('250 cherry')")
     assert desk.page.locator("#frame.reading").count() == 0
     box = desk.page.locator("#tip").bounding_box()
-    assert box is not None and box["x"] >= 0 and box["x"] + box["width"] <= 390
+    assert box is not None and box["x"] >= 0 and box["x"] + box["width"] <= 360
     desk.shot("card-phone")
     desk.page.tap("#live .asked")
     desk.page.wait_for_selector("#tip", state="hidden")
     desk.page.tap("#live .cite >> nth=0")
     desk.page.tap("#tip")
     assert desk.marked() == QUOTE
+    desk.page.tap("#panel [data-do=close]")
+    for opened in (0, 1):  # the same chip twice
+        desk.page.tap("#live .cite >> nth=1")
+        desk.page.wait_for_selector(CARD if not opened else "#frame.reading #panel mark")
+        assert desk.page.locator("#frame.reading").count() == opened
+    assert not desk.page.is_visible("#tip")
+    desk.page.tap("#panel [data-do=close]")
+    desk.page.focus("#live .cite >> nth=2")
+    desk.page.keyboard.press("Enter")  # a keyboard beside the finger: no card is waited for
+    desk.page.wait_for_selector("#frame.reading #panel .count:has-text('Source 2 of 2')")
     context.close()
+
+
+def test_no_citation_begins_a_line_of_its_own(desk: Desk) -> None:
+    desk.ask("trees?")
+    alone = desk.page.evaluate("""() => {
+      const words = document.querySelector("#live .words p"), found = [];
+      for (let width = 200; width < 420; width += 3) {
+        words.style.width = `${width}px`;
+        for (const chips of words.querySelectorAll(".chips")) {
+          const range = document.createRange(), before = chips.previousSibling;
+          range.selectNodeContents(before);
+          const word = [...range.getClientRects()].at(-1), first = chips.querySelector(".doubt, .cite");
+          if (first.getBoundingClientRect().left < word.right - 1) found.push(width);
+        }
+      }
+      return found;
+    }""")
+    assert alone == []
 
 
 def test_what_was_left_out_is_said_and_leads_to_the_reason(desk: Desk) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -130,10 +131,13 @@ def test_a_watched_folder_fills_the_library_and_is_remembered(chromium: Any, tmp
         desk.shelf("library")
         desk.page.wait_for_selector("[data-watch]")
         desk.page.wait_for_selector("#shelf:has-text('Kettle')")
-        desk.page.uncheck("[data-watch]")
-        desk.page.wait_for_function("!document.querySelector('[data-watch]')")
+        assert desk.page.get_attribute("[data-watch]", "role") == "switch"
+        for kept, on in (([], False), ([str(folder)], True), ([], False)):  # it stays, and can be put back
+            with desk.page.expect_response(lambda reply: reply.request.method == "PUT"):
+                desk.page.click("[data-watch]")
+            desk.page.wait_for_selector(f"[data-watch]{':checked' if on else ':not(:checked)'}")
+            assert json.loads((fake.folder / "watched.json").read_text("utf-8")) == kept
         desk.page.close()
-    assert (fake.folder / "watched.json").read_text("utf-8") == "[]"
 
 
 def test_whole_collections_are_ticked_and_files_can_be_dropped_anywhere(chromium: Any) -> None:

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 import rag
+from rag.chat import library
 from rag.evals.seeds import Result, asked, questions, table
-from rag.types import Origin
+from rag.types import Origin, Outcome
 
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.slow
@@ -49,6 +50,13 @@ def test_the_questions_are_those_that_were_promised() -> None:
 def test_a_correct_answer_lies_in_the_cited_quotes(results: list[Result]) -> None:
     answerable = of(results, "answerable")
     assert sum(r.quoted for r in answerable) >= 0.85 * len(answerable)
+
+
+def test_the_questions_that_the_empty_page_offers_are_answered_and_rightly(assistant: rag.Assistant) -> None:
+    answers = {q: assistant.ask(q) for q in library.examples(assistant.sources())}
+    assert [q for q, answer in answers.items() if answer.outcome is not Outcome.ANSWERED] == []
+    said = ["250", "Japan remains one of America’s largest trading partners", "North Korea", "domestic brands"]
+    assert [words for words, answer in zip(said, answers.values(), strict=True) if words not in answer.text] == []
 
 
 def test_no_far_off_question_is_answered(results: list[Result]) -> None:

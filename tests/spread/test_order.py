@@ -187,7 +187,7 @@ def test_progress_counts_what_is_stored(folder: Path, tmp_path: Path) -> None:
     total = told[0].total
     assert [p.done for p in told] == list(range(total + 1))
     assert told[-1].passages > told[3].passages > 0
-    assert told[-1].uri == ""
+    assert told[-1].path is None
 
 
 @pytest.mark.parametrize("error", [ModelMissing("no model", "fetch it"), ClusterLost("gone")])

@@ -18,7 +18,7 @@ from rag.errors import ConfigError
 
 FOLDER = Path(__file__).parent
 _SCRIPTS = "js."
-_now: dict[str, str] = {}
+_now: dict[str, str] = {}  # replaced as a whole, so that whoever speaks meanwhile says it in one language
 
 
 def read(file: Path) -> dict[str, str]:
@@ -27,14 +27,17 @@ def read(file: Path) -> dict[str, str]:
     return {f"{section}.{name}": text for section, texts in told.items() for name, text in texts.items()}
 
 
+def languages(folder: Path = FOLDER) -> list[str]:
+    """The codes of the languages that there are texts of."""
+    return sorted(file.stem for file in folder.glob("*.toml"))
+
+
 def use(language: str, folder: Path = FOLDER) -> None:
     """Speak this language from now on. Raises ConfigError if there is no file of it."""
-    file = folder / f"{language}.toml"
-    if not file.is_file():
-        known = ", ".join(sorted(path.stem for path in folder.glob("*.toml")))
-        raise ConfigError(f"ui.language = {language!r} has no texts", f"one of {known}")
-    _now.clear()
-    _now.update({"language.code": language, **read(FOLDER / "en.toml"), **read(file)})
+    global _now
+    if language not in languages(folder):
+        raise ConfigError(f"ui.language = {language!r} has no texts", f"one of {', '.join(languages(folder))}")
+    _now = {"language.code": language, **read(FOLDER / "en.toml"), **read(folder / f"{language}.toml")}
 
 
 def say(name: str, /, **places: object) -> str:
