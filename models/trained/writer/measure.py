@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,7 +20,9 @@ import torch
 from examples import NONE, numbered, read, stated
 from train import HERE, Writer, installed
 
-from rag.answer import stream
+from rag.answer import Rooms, stream
+from rag.answer.page import Notes, Page, Stop
+from rag.answer.wording import worded
 from rag.assistant import Assistant
 from rag.config import Config
 from rag.evals.asking import Place, _annotated, _holds, _short, indexed
@@ -29,7 +31,7 @@ from rag.evals.datasets import Dataset, Question, load
 from rag.evals.scoring import exact, f1
 from rag.filters import Filter
 from rag.llm.scripted import ScriptedLLM
-from rag.types import Answer, Evidence, Message, Origin
+from rag.types import Answer, Evidence, Message, Origin, Outcome
 
 DATA = HERE.parents[3] / "shared" / "data" / "reading" / "squad2-calibration.jsonl.gz"
 _END = 2  # <|im_end|>
@@ -49,11 +51,14 @@ def spoken(writer: Writer, content: str, begins: str = "", most: int = 48) -> tu
     return writer.tokenizer.decode([t for t in said if t != _END]), first
 
 
-def asked(assistant: Assistant, dataset: Dataset) -> Iterator[tuple[Question, Answer]]:
-    """Every question with the answer in quotes alone, from its own paragraph."""
+def asked(rooms: Rooms, dataset: Dataset) -> Iterator[tuple[Question, Answer]]:
+    """Every question with its answer from its own paragraph."""
     place = Place.of(dataset)
     for question in dataset.questions:
-        yield question, assistant.ask(question.text, sources=[place.source[g] for g in question.gold])
+        where = Filter(sources=tuple(place.source[g] for g in question.gold))
+        *_, answer = stream(rooms, question.text, where=where)
+        assert isinstance(answer, Answer)
+        yield question, answer
 
 
 def point(writer: Writer, assistant: Assistant, dataset: Dataset, show: int) -> None:
@@ -61,7 +66,7 @@ def point(writer: Writer, assistant: Assistant, dataset: Dataset, show: int) -> 
     place, none = Place.of(dataset), writer.ids(NONE)[0]
     opens = writer.ids("[")[0]
     rows = []
-    for question, answer in asked(assistant, dataset):
+    for question, answer in asked(assistant._rooms, dataset):
         if not answer.evidence:
             continue
         most = 48 if question.answerable or len(rows) < show else 1  # of the others only the odds of NONE are counted
@@ -108,47 +113,40 @@ def _told(groups: Sequence[str], of: Measure) -> str:
 
 def sentence(writer: Writer, assistant: Assistant, dataset: Dataset, show: int) -> None:
     """The second task's table: of the answers that are left to the model, how many it words so that they are shown."""
-    place = Place.of(dataset)
-    plain = replace(assistant._rooms, style="sentence")
-    now: list[tuple[str, Evidence]] = []
+    given = replace(assistant._rooms, style="sentence")
+    quoting = replace(given, llm=None)
+    best: list[tuple[str, Evidence]] = []  # the question that is asked now, for the rule
 
     def rule(_: Sequence[Message]) -> str:
-        question, best = now[-1]
-        return stated(question, _short(best), " ".join(best.text.split())) or ""
+        question, e = best[-1]
+        return stated(question, _short(e), " ".join(e.text.split())) or ""
 
-    drafts: dict[str, Callable[[Sequence[Message]], str]] = {
-        "lora": lambda prompt: spoken(writer, prompt[-1].content)[0],
-        "rule": rule,
-    }
-    llms = {"shipped": plain.llm, **{name: ScriptedLLM(reply) for name, reply in drafts.items()}}
-    rows: dict[str, list[tuple[Question, Answer]]] = {name: [] for name in llms}
-    for question in (q for q in dataset.questions if q.answerable):
-        where = Filter(sources=tuple(place.source[g] for g in question.gold))
-        quoted = list(stream(replace(plain, llm=None), question.text, where=where))[-1]
-        assert isinstance(quoted, Answer)
-        if {c.origin for c in quoted.claims} != {Origin.QUOTE} or quoted.outcome.value != "answered":
+    drafts = {"lora": lambda prompt: spoken(writer, prompt[-1].content)[0], "rule": rule}
+    llms = {"shipped": given.llm, **{name: ScriptedLLM(reply) for name, reply in drafts.items()}}
+    answerable = tuple(q for q in dataset.questions if q.answerable)
+    groups: list[str] = []
+    shown: dict[str, list[float]] = {name: [] for name in llms}
+    right: dict[str, int] = dict.fromkeys(llms, 0)
+    for question, answer in asked(quoting, replace(dataset, questions=answerable)):
+        if answer.outcome is not Outcome.ANSWERED or {c.origin for c in answer.claims} != {Origin.QUOTE}:
             continue
-        now.append((question.text, quoted.evidence[0]))
+        groups.append(question.group)
+        best.append((question.text, answer.evidence[0]))
         for name, llm in llms.items():
-            answer = list(stream(replace(plain, llm=llm), question.text, where=where))[-1]
-            assert isinstance(answer, Answer)
-            rows[name].append((question, answer))
-            if len(now) <= show:
-                why = "" if _worded(answer) else f"   [{'; '.join(w for _, w in answer.trace.withheld)}]"
-                print(f"{name:8} {answer.trace.draft.strip()}{why}")
-    groups = [q.group for q, _ in rows["shipped"]]
-    shares = {name: [float(_worded(a)) for _, a in some] for name, some in rows.items()}
+            notes, page = Notes(query=question.text), Page()
+            list(worded(replace(given, llm=llm), notes, page, answer.evidence, Stop()))
+            shown[name].append(float(bool(page.claims)))
+            right[name] += _holds(page.text, question)
+            if len(groups) <= show:
+                why = "; ".join(w for _, w in notes.withheld)
+                print(f"{name:8} {notes.draft.strip()}" + (f"   [{why}]" if why else ""))
     print(f"{len(groups)} answers left to the model: shown in its words, and these that hold the known answer")
-    for name, some in rows.items():
-        right = [float(_worded(a) and _holds(a.text, q)) for q, a in some]
-        more = [a - b for a, b in zip(shares[name], shares["shipped"], strict=True)]
-        held = f"{sum(right):.0f} of {sum(shares[name]):.0f}"
-        told = f"{_told(groups, mean(shares[name]))}, against shipped {_told(groups, mean(more))}"
-        print(f"{name:8} {told}; {held}")
-
-
-def _worded(answer: Answer) -> bool:
-    return any(c.origin is Origin.MODEL for c in answer.claims)
+    for name, shares in shown.items():
+        more = [a - b for a, b in zip(shares, shown["shipped"], strict=True)]
+        told = f"{_told(groups, mean(shares))}, against shipped {_told(groups, mean(more))}"
+        print(f"{name:8} {told}; {right[name]} of {sum(shares):.0f}")
+    either = [float(any(shares)) for shares in zip(shown["shipped"], shown["rule"], strict=True)]
+    print(f"the rule, and the shipped model where it has none: {_told(groups, mean(either))}")
 
 
 def main() -> None:
