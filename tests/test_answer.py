@@ -395,6 +395,26 @@ def test_a_claim_may_not_take_its_subject_from_the_question_where_only_another_d
         assert true.text == "The warranty lasts three years."  # 'lasts' is the asker's own word for it
 
 
+def test_a_short_answer_said_twice_is_no_answer_where_the_quote_says_it_once(tmp_path: Path) -> None:
+    """Every word of it is in the quote, so the judge lets it pass; nobody would write it."""
+    config = rag.Config.load({"llm.model": "none"}, environ={})
+    with rag.Assistant(tmp_path, config) as assistant:
+        once = "The director of the museum, Helen Okafor, opened the new wing on 3 May."
+        assistant.add_text(once, title="Museum", uri="mem:museum")
+        assistant.add_text("Elena Ruiz of the bakery says that the founder is Elena Ruiz.", title="B", uri="mem:bakery")
+
+        def said(draft: str, question: str) -> Answer:
+            return last(stream(replace(assistant._rooms, llm=Writes(draft), style="prose"), question))
+
+        who = "Who is the director of the museum?"
+        twice = said("The director of the museum, Helen Okafor, is Helen Okafor.", who)
+        assert [c.origin for c in twice.claims] == [Origin.QUOTE] and twice.text == once
+        assert [why for _, why in twice.trace.withheld] == ["it says the short answer twice"]
+        assert said("The director of the museum is Helen Okafor.", who).claims[0].origin is Origin.MODEL
+        quoted = "Elena Ruiz says that the founder of the bakery is Elena Ruiz."
+        assert said(quoted, "Who is the founder of the bakery?").text == quoted  # its quote says it twice too
+
+
 def test_an_answer_says_how_much_of_the_model_was_left_out_and_what_kept_it_from_writing(rooms: Rooms) -> None:
     true = "Japan will donate 250 cherry blossom trees to the United States."
     assert remarks(last(stream(replace(rooms, llm=Writes(true)), TREES))) == ()

@@ -53,6 +53,8 @@ def _judged(rooms: Rooms, notes: Notes, words: str, evidence: Sequence[Evidence]
     judgement = rooms.judge.judge([words], [[e.text for e in aligned]], notes.query)[0] if aligned else Judgement(0.0)
     if foreign := _foreign(rooms, notes.query, words, aligned):
         judgement = Judgement(0.0, tuple(f"the passages do not speak of '{word}'" for word in foreign))
+    elif _repeats(words, evidence, aligned):
+        judgement = Judgement(0.0, ("it says the short answer twice",))
     verdict = verdict_of(judgement, rooms.config.answer)
     if verdict is Verdict.PARTIAL and rooms.config.answer.strictness != "lenient":
         verdict = Verdict.UNSUPPORTED
@@ -83,10 +85,25 @@ def verdict_of(judgement: Judgement, config: AnswerConfig) -> Verdict:
 
 def _says_answer(words: str, evidence: Sequence[Evidence]) -> bool:
     """True if the claim holds the short answer of the best evidence that has one: half its terms, all its numbers."""
-    best = next((e for e in evidence if e.answer is not None), None)
-    if best is None or best.answer is None:
-        return True
-    wanted = set(terms(best.answer.shift(-best.span.start).of(best.text)))
+    wanted = set(_short(evidence))
     numbers = {t for t in wanted if any(c.isdigit() for c in t)}
     said = set(terms(words))
     return numbers <= said and 2 * len(wanted & said) >= len(wanted)
+
+
+def _repeats(words: str, evidence: Sequence[Evidence], aligned: Sequence[Evidence]) -> bool:
+    """True if the claim says the short answer twice and none of its quotes does: 'The director, Helen Okafor, is Helen
+    Okafor.' may be true, and is no answer that anybody would write."""
+    short = _short(evidence)
+
+    def times(text: str) -> int:
+        held = terms(text)
+        return sum(held[at : at + len(short)] == short for at in range(len(held)))
+
+    return bool(short) and times(words) > max([1, *(times(e.text) for e in aligned)])
+
+
+def _short(evidence: Sequence[Evidence]) -> list[str]:
+    """The terms of the short answer of the best evidence that has one; [] if none has."""
+    best = next((e for e in evidence if e.answer is not None), None)
+    return [] if best is None or best.answer is None else terms(best.answer.shift(-best.span.start).of(best.text))
