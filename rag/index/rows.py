@@ -74,6 +74,15 @@ class SourceRow:
 
 
 @dataclass(frozen=True, slots=True)
+class CollectionRow:
+    """A named set of documents of the index. A collection is there as long as a document is in it."""
+
+    name: str
+    documents: int
+    passages: int
+
+
+@dataclass(frozen=True, slots=True)
 class Stored:
     """A document as it lies in the database: its row id, the ids of its passages, and itself."""
 
