@@ -1,6 +1,7 @@
 """The keeper of documents, passages and vectors: its contract, and the door to whichever keeper there is.
 
-`local` keeps a folder of this machine (SQLite and FAISS), and is the default. All that is true of one keeper is true of
+`local` keeps a folder of this machine (SQLite and FAISS), and is the default; `milvus` keeps them on a server or in a
+file of Milvus Lite. All that is true of one keeper is true of
 the others: `tests/laws/test_keeper.py` runs over each.
 """
 
@@ -13,11 +14,14 @@ from typing import Protocol, Self
 
 from rag.filters import Filter
 from rag.index.check import CheckReport, Make
+from rag.index.place import Milvus
 from rag.index.rows import DEFAULT, CollectionRow, SourceRow, text_key
 from rag.types import Document, Passage
 from rag.vectors import Cosines, Ids, Vectors
 
-__all__ = ["DEFAULT", "CheckReport", "CollectionRow", "Index", "Make", "SourceRow", "text_key"]
+__all__ = ["DEFAULT", "CheckReport", "CollectionRow", "Index", "Make", "Milvus", "SourceRow", "text_key"]
+
+Place = Path | Milvus
 
 
 class Index(Protocol):
@@ -29,37 +33,32 @@ class Index(Protocol):
     BM25 are those of brute force.
     """
 
-    folder: Path
     embedder: str
     dim: int
     rules: str
 
     @staticmethod
-    def open(folder: Path, *, embedder: str, dim: int, rules: str = "", write: bool = True) -> Index:
-        """The index in `folder`; made if `write` and nothing is there.
+    def open(place: Place, *, embedder: str, dim: int, rules: str = "", write: bool = True) -> Index:
+        """The index in this folder, or at this place; made if `write` and nothing is there.
 
         `embedder` and `rules` are the fingerprints of the embedder and of the rules by which documents are split: both
         must be those the index was made with. Raises IndexMissing, IndexBusy, IndexMismatch, IndexDamaged.
         """
-        from rag.index.local import LocalIndex
-
-        return LocalIndex.open(folder, embedder=embedder, dim=dim, rules=rules, write=write)
+        return _keeper(place).open(place, embedder=embedder, dim=dim, rules=rules, write=write)
 
     @staticmethod
-    def mend(folder: Path, *, embedder: str, dim: int, rules: str = "", make: Make | None = None) -> CheckReport:
+    def mend(place: Place, *, embedder: str, dim: int, rules: str = "", make: Make | None = None) -> CheckReport:
         """Make an index usable that `open` calls damaged, and name in `repaired` what was done.
 
         Where the text of a document holds, `make` gives its passages and vectors anew. What else does not hold is taken
         out: adding those documents again completes it. Raises what `open` raises; IndexDamaged if the database is
         beyond it.
         """
-        from rag.index.local import LocalIndex
-
-        return LocalIndex.mend(folder, embedder=embedder, dim=dim, rules=rules, make=make)
+        return _keeper(place).mend(place, embedder=embedder, dim=dim, rules=rules, make=make)
 
     @staticmethod
     def remake(
-        folder: Path,
+        place: Place,
         *,
         embedder: str,
         dim: int,
@@ -67,15 +66,13 @@ class Index(Protocol):
         make: Make,
         progress: Callable[[int, int], None] = lambda done, all_: None,
     ) -> int:
-        """Make the index in `folder` anew for another embedder or other rules, from its own texts; how many documents
+        """Make an index anew for another embedder or other rules, from its own texts; how many documents
         were made now, 0 if it is so already.
 
         Readers have the old index until the new one is whole, and must open it again then. May be stopped at any time
         and called again. `progress`: documents done, of all. Raises what `open` raises, but IndexMismatch.
         """
-        from rag.index.local import LocalIndex
-
-        return LocalIndex.remake(folder, embedder=embedder, dim=dim, rules=rules, make=make, progress=progress)
+        return _keeper(place).remake(place, embedder=embedder, dim=dim, rules=rules, make=make, progress=progress)
 
     @staticmethod
     def key(passage: Passage) -> str:
@@ -199,3 +196,13 @@ class Index(Protocol):
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _keeper(place: Place) -> type[Index]:
+    if isinstance(place, Milvus):
+        from rag.index.milvus import MilvusIndex
+
+        return MilvusIndex
+    from rag.index.local import LocalIndex
+
+    return LocalIndex

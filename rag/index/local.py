@@ -10,15 +10,13 @@ from __future__ import annotations
 
 import math
 import sqlite3
-import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -30,15 +28,12 @@ from rag.index import Index, check, opening, rows, snapshot, work
 from rag.index.check import CheckReport, Make
 from rag.index.chosen import ids_of
 from rag.index.opening import Maker
+from rag.index.remembered import Remembered
 from rag.index.rows import CollectionRow, SourceRow, text_key
 from rag.index.store import Store
 from rag.index.work import Change
 from rag.types import Document, Passage
 from rag.vectors import Cosines, Ids, Vectors
-from rag.vectors.rows import unit
-
-CACHED_DOCUMENTS = 64
-CACHED_CHARACTERS = 32_000_000
 
 
 class LocalIndex(Index):
@@ -52,21 +47,20 @@ class LocalIndex(Index):
         self.folder = store.folder
         self.embedder, self.dim, self.rules = meta.embedder, meta.dim, meta.rules
         self._held: snapshot.Held | None = None
-        self._documents: OrderedDict[int, rows.Stored] = OrderedDict()
-        self._cache = threading.Lock()
+        self._documents = Remembered[rows.Stored](lambda stored: len(stored.document.text))
         self._counts: tuple[int, dict[str, int]] = (-1, {})
 
     @staticmethod
-    def open(folder: Path, *, embedder: str, dim: int, rules: str = "", write: bool = True) -> LocalIndex:
+    def open(folder: Any, *, embedder: str, dim: int, rules: str = "", write: bool = True) -> LocalIndex:
         return LocalIndex(*opening.opened(Path(folder), Maker(embedder, dim, rules), write))
 
     @staticmethod
-    def mend(folder: Path, *, embedder: str, dim: int, rules: str = "", make: Make | None = None) -> CheckReport:
+    def mend(folder: Any, *, embedder: str, dim: int, rules: str = "", make: Make | None = None) -> CheckReport:
         return opening.mend(Path(folder), Maker(embedder, dim, rules), make)
 
     @staticmethod
     def remake(
-        folder: Path,
+        folder: Any,
         *,
         embedder: str,
         dim: int,
@@ -101,12 +95,7 @@ class LocalIndex(Index):
         dated: str = "",
         collection: str | None = None,
     ) -> bool:
-        vectors = np.ascontiguousarray(vectors, np.float32)
-        if len(unit(vectors, self.dim)) != len(passages):
-            raise ValueError(f"{len(vectors)} vectors for {len(passages)} passages")
-        for passage in passages:
-            if passage != Passage.cut(document, passage.span):
-                raise ValueError(f"the passage at {passage.span} was not cut from {document.source.uri!r}")
+        vectors = rows.whole(document, passages, vectors, self.dim)
         now = time.time()
         day = document.source.date or dated or date.fromtimestamp(now).isoformat()
         row = SourceRow(document.source, digest, stat, len(passages), len(document.text), now, day)
@@ -130,12 +119,7 @@ class LocalIndex(Index):
     ) -> None:
         if (row := self.find(source_id)) is None:
             raise KeyError(source_id)
-        told = replace(
-            row,
-            stat=row.stat if stat is None else stat,
-            dated=row.source.date or (row.dated if dated is None else dated),
-            collection=row.collection if collection is None else collection,
-        )
+        told = rows.noted(row, stat, dated, collection)
         self._store.change(lambda con: rows.note(con, told), lambda _: None)
 
     def collections(self) -> list[CollectionRow]:
@@ -147,7 +131,7 @@ class LocalIndex(Index):
         def rename(con: sqlite3.Connection) -> int:
             found = [row for row in rows.source_rows(con) if row.collection == old]
             for row in found:
-                rows.note(con, replace(row, collection=new))
+                rows.note(con, rows.noted(row, None, None, new))
             return len(found)
 
         return self._store.change(rename, lambda _: None)
@@ -294,21 +278,8 @@ class LocalIndex(Index):
             self._held = held
 
     def _stored(self, con: sqlite3.Connection, number: int) -> rows.Stored:
-        """A document by its row id, which never means another document: so a cached one cannot be stale."""
-        with self._cache:
-            if (stored := self._documents.get(number)) is not None:
-                self._documents.move_to_end(number)
-                return stored
-        stored = rows.load(con, number)
-        with self._cache:
-            self._documents[number] = stored
-            while len(self._documents) > 1 and self._full():
-                self._documents.popitem(last=False)
-        return stored
-
-    def _full(self) -> bool:
-        characters = sum(len(stored.document.text) for stored in self._documents.values())
-        return len(self._documents) > CACHED_DOCUMENTS or characters > CACHED_CHARACTERS
+        """A document by its row id, which never means another document."""
+        return self._documents.get(number, lambda: rows.load(con, number))
 
     def _counter(self, con: sqlite3.Connection) -> _Counter:
         seq = rows.meta(con).seq

@@ -16,7 +16,7 @@ from test_index_filters import CASES, IDS, one, set_of
 
 from rag.errors import IndexBusy, IndexError_, IndexMismatch, IndexMissing
 from rag.filters import Filter
-from rag.index import DEFAULT, CollectionRow, Index, SourceRow
+from rag.index import DEFAULT, CollectionRow, Index, Milvus, SourceRow
 from rag.types import Document, Mark, Passage, Source, Span
 
 
@@ -24,13 +24,19 @@ from rag.types import Document, Mark, Passage, Source, Span
 class Open:
     """Opens the index of one test, as often as it likes."""
 
-    place: Path
+    place: Path | Milvus
 
     def __call__(self, **changed: Any) -> Index:
         return Index.open(self.place, **{**MAKER, **changed})
 
 
-KEEPERS: dict[str, Callable[[Path], Any]] = {"local": lambda folder: folder / "index"}
+def milvus_file(folder: Path) -> Milvus:
+    for library in ("pymilvus", "milvus_lite"):
+        pytest.importorskip(library, reason=f"{library} is not installed (the extra [milvus])")
+    return Milvus.at(f"milvus:{folder}/index.db")
+
+
+KEEPERS: dict[str, Callable[[Path], Any]] = {"local": lambda folder: folder / "index", "milvus file": milvus_file}
 
 
 @pytest.fixture(params=KEEPERS)
