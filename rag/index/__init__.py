@@ -14,8 +14,9 @@ from typing import Protocol, Self
 
 from rag.filters import Filter
 from rag.index.check import CheckReport, Make
+from rag.index.given import CollectionRow
 from rag.index.place import Milvus
-from rag.index.rows import DEFAULT, CollectionRow, SourceRow, text_key
+from rag.index.rows import DEFAULT, SourceRow, text_key
 from rag.types import Document, Passage
 from rag.vectors import Cosines, Ids, Vectors
 

@@ -24,12 +24,13 @@ from rag import lexical
 from rag.errors import IndexDamaged, IndexError_
 from rag.files import Lock
 from rag.filters import Filter
-from rag.index import Index, check, opening, rows, snapshot, work
+from rag.index import Index, check, given, opening, rows, snapshot, work
 from rag.index.check import CheckReport, Make
 from rag.index.chosen import ids_of
+from rag.index.given import CollectionRow
 from rag.index.opening import Maker
 from rag.index.remembered import Remembered
-from rag.index.rows import CollectionRow, SourceRow, text_key
+from rag.index.rows import SourceRow, text_key
 from rag.index.store import Store
 from rag.index.work import Change
 from rag.types import Document, Passage
@@ -95,7 +96,7 @@ class LocalIndex(Index):
         dated: str = "",
         collection: str | None = None,
     ) -> bool:
-        vectors = rows.whole(document, passages, vectors, self.dim)
+        vectors = given.whole(document, passages, vectors, self.dim)
         now = time.time()
         day = document.source.date or dated or date.fromtimestamp(now).isoformat()
         row = SourceRow(document.source, digest, stat, len(passages), len(document.text), now, day)
@@ -119,7 +120,7 @@ class LocalIndex(Index):
     ) -> None:
         if (row := self.find(source_id)) is None:
             raise KeyError(source_id)
-        told = rows.noted(row, stat, dated, collection)
+        told = given.noted(row, stat, dated, collection)
         self._store.change(lambda con: rows.note(con, told), lambda _: None)
 
     def collections(self) -> list[CollectionRow]:
@@ -131,7 +132,7 @@ class LocalIndex(Index):
         def rename(con: sqlite3.Connection) -> int:
             found = [row for row in rows.source_rows(con) if row.collection == old]
             for row in found:
-                rows.note(con, rows.noted(row, None, None, new))
+                rows.note(con, given.noted(row, None, None, new))
             return len(found)
 
         return self._store.change(rename, lambda _: None)

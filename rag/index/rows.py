@@ -19,7 +19,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from hashlib import blake2b
 from typing import Any
 
@@ -29,7 +29,6 @@ from rag import lexical
 from rag.errors import IndexDamaged
 from rag.types import Document, Mark, Passage, Source, Span
 from rag.vectors import Vectors
-from rag.vectors.rows import unit
 
 DEFAULT = "default"
 """The collection of a document that was put into none."""
@@ -72,15 +71,6 @@ class SourceRow:
     added: float
     dated: str
     collection: str = DEFAULT
-
-
-@dataclass(frozen=True, slots=True)
-class CollectionRow:
-    """A named set of documents of the index. A collection is there as long as a document is in it."""
-
-    name: str
-    documents: int
-    passages: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,18 +158,6 @@ def note_hash(row: SourceRow) -> bytes:
 def damaged(what: str) -> IndexDamaged:
     """The error for anything in the database that is not what its hash says."""
     return IndexDamaged(what, hint="rag check")
-
-
-def whole(document: Document, passages: Sequence[Passage], vectors: Vectors, dim: int) -> Vectors:
-    """The vectors as they are stored, float32 (passages, dim). Raises ValueError if passages or vectors are not the
-    document's."""
-    vectors = np.ascontiguousarray(vectors, np.float32)
-    if len(unit(vectors, dim)) != len(passages):
-        raise ValueError(f"{len(vectors)} vectors for {len(passages)} passages")
-    for passage in passages:
-        if passage != Passage.cut(document, passage.span):
-            raise ValueError(f"the passage at {passage.span} was not cut from {document.source.uri!r}")
-    return vectors
 
 
 def insert(
@@ -410,16 +388,6 @@ def _source_row(
     if note_hash(row) != note or raw(at.media_type) != media:
         raise ValueError(f"the note on {plain(source)} does not hold")
     return row
-
-
-def noted(row: SourceRow, stat: str | None, dated: str | None, collection: str | None) -> SourceRow:
-    """A document's row with what is new; None leaves what is there. A document's own date stays."""
-    return replace(
-        row,
-        stat=row.stat if stat is None else stat,
-        dated=row.source.date or (row.dated if dated is None else dated),
-        collection=row.collection if collection is None else collection,
-    )
 
 
 def note(con: sqlite3.Connection, row: SourceRow) -> None:

@@ -30,8 +30,9 @@ import numpy as np
 from rag import lexical
 from rag.errors import IndexDamaged, IndexError_, IndexMismatch
 from rag.filters import Filter
-from rag.index import Index, rows
+from rag.index import Index, given, rows
 from rag.index.check import CheckReport, Make
+from rag.index.given import CollectionRow
 from rag.index.milvus import opening, proof, view, words, writing
 from rag.index.milvus.engine import MOST, Row
 from rag.index.milvus.right import Right
@@ -39,7 +40,7 @@ from rag.index.milvus.view import Entry, View
 from rag.index.milvus.writing import Shelf
 from rag.index.opening import Maker
 from rag.index.remembered import Remembered
-from rag.index.rows import DEFAULT, CollectionRow, SourceRow, raw
+from rag.index.rows import DEFAULT, SourceRow, raw
 from rag.types import Document, Passage
 from rag.vectors import Cosines, Ids, Vectors
 from rag.vectors.rows import best, depth, unit
@@ -154,7 +155,7 @@ class MilvusIndex(Index):
         dated: str = "",
         collection: str | None = None,
     ) -> bool:
-        vectors = rows.whole(document, passages, vectors, self.dim)
+        vectors = given.whole(document, passages, vectors, self.dim)
         with self._changing() as now:
             known, seconds = now.live.get(document.source.id), time.time()
             if collection is None:
@@ -177,7 +178,7 @@ class MilvusIndex(Index):
     ) -> None:
         with self._changing() as now:
             entry = now.live[source_id]
-            told = rows.noted(entry.row, stat, dated, collection)
+            told = given.noted(entry.row, stat, dated, collection)
             writing.note(self._shelf, now, [(entry, told)])
 
     def collections(self) -> list[CollectionRow]:
@@ -335,7 +336,9 @@ class MilvusIndex(Index):
         with self._changing() as now:
             told = replace(row, passages=len(passages))
             stale = view.without_live(now, row.source.id)  # so that all of it is written again
-            writing.put(self._shelf, stale, document, passages, rows.whole(document, passages, vectors, self.dim), told)
+            writing.put(
+                self._shelf, stale, document, passages, given.whole(document, passages, vectors, self.dim), told
+            )
 
     def close(self) -> None:
         with self._change:

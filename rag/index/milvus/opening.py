@@ -11,6 +11,7 @@ from typing import Any
 
 from rag.errors import IndexMismatch, IndexMissing
 from rag.index.check import Make
+from rag.index.given import whole
 from rag.index.milvus import right, view, writing
 from rag.index.milvus.engine import Engine
 from rag.index.milvus.right import Right
@@ -18,7 +19,7 @@ from rag.index.milvus.view import MOVED, Entry, View
 from rag.index.milvus.writing import Shelf
 from rag.index.opening import Maker, same
 from rag.index.place import Milvus
-from rag.index.rows import SourceRow, whole
+from rag.index.rows import SourceRow
 from rag.types import Source
 
 FORMAT = 1
