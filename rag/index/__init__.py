@@ -20,7 +20,7 @@ from rag.index.rows import DEFAULT, SourceRow, text_key
 from rag.types import Document, Passage
 from rag.vectors import Cosines, Ids, Vectors
 
-__all__ = ["DEFAULT", "CheckReport", "CollectionRow", "Index", "Make", "Milvus", "SourceRow", "text_key"]
+__all__ = ["DEFAULT", "CheckReport", "CollectionRow", "Index", "Make", "Milvus", "Place", "SourceRow", "text_key"]
 
 Place = Path | Milvus
 

@@ -105,6 +105,18 @@ def _moved(old: Shelf, new: Shelf, maker: Maker, make: Make, progress: Callable[
     return number
 
 
+def there(place: Milvus) -> bool:
+    """True if there is an index. Raises IndexBusy, IndexError_."""
+    try:
+        engine = _connected(place, write=False)
+    except IndexMissing:
+        return False
+    try:
+        return _meta(engine) is not None
+    finally:
+        engine.close()
+
+
 def _connected(place: Milvus, write: bool) -> Engine:
     if place.file and not Path(place.file).exists():
         if not write:
