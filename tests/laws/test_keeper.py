@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import threading
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from milvus_server import Server
 from test_index import DIM, MAKER, made, several
 from test_index_filters import CASES, IDS, one, set_of
 
@@ -30,18 +32,31 @@ class Open:
         return Index.open(self.place, **{**MAKER, **changed})
 
 
-def milvus_file(folder: Path) -> Milvus:
+def with_milvus() -> None:
     for library in ("pymilvus", "milvus_lite"):
         pytest.importorskip(library, reason=f"{library} is not installed (the extra [milvus])")
-    return Milvus.at(f"milvus:{folder}/index.db")
 
 
-KEEPERS: dict[str, Callable[[Path], Any]] = {"local": lambda folder: folder / "index", "milvus file": milvus_file}
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with_milvus()
+    server = Server(tmp_path_factory.mktemp("server") / "data")
+    yield server
+    server.stop()
 
 
-@pytest.fixture(params=KEEPERS)
+names = itertools.count()
+
+
+@pytest.fixture(params=["local", "milvus file", "milvus server"])
 def open_(request: pytest.FixtureRequest, tmp_path: Path) -> Open:
-    return Open(KEEPERS[request.param](tmp_path))
+    if request.param == "local":
+        return Open(tmp_path / "index")
+    with_milvus()
+    if request.param == "milvus file":
+        return Open(Milvus.at(f"milvus:{tmp_path}/index.db"))
+    port = request.getfixturevalue("server").port
+    return Open(Milvus.at(f"milvus://127.0.0.1:{port}/law{next(names)}"))
 
 
 @pytest.fixture
@@ -387,6 +402,17 @@ def test_a_search_while_another_writes_sees_one_moment(open_: Open) -> None:
             thread.join()
     assert wrong == []
     assert looks
+
+
+def test_in_one_moment_nothing_that_another_writes_counts(open_: Open) -> None:
+    with open_() as writer, open_(write=False) as reader:
+        writer.put(*made("a", ["one tree", "two"], 1))
+        with reader.reading():
+            assert len(reader) == 2
+            writer.put(*made("b", ["zebra", "zebra", "zebra tree"], 2))
+            assert reader.idf(["zebra", "tree"]) == pytest.approx([math.log(1 + 2.5 / 0.5), math.log(1 + 1.5 / 1.5)])
+            assert len(reader.lexical("zebra tree", 9)) == 1
+        assert reader.idf(["zebra"]) == pytest.approx([math.log(1 + 2.5 / 3.5)])
 
 
 def test_a_thread_that_reads_cannot_change_and_is_told_so(index: Index) -> None:

@@ -291,15 +291,15 @@ class MilvusIndex(Index):
         """How many passages hold this phrase now; counted once per moment."""
         key = " ".join(phrase)
         if key not in now.counts:
-            dead = f"document not in [{', '.join(map(str, now.dead))}]" if now.dead else ""
-            now.counts[key] = self._counted(phrase, dead)
+            dead = f" and document not in [{', '.join(map(str, now.dead))}]" if now.dead else ""
+            now.counts[key] = self._counted(phrase, f"begun <= {now.seq}{dead}")
         return now.counts[key]
 
     def _counted(self, phrase: list[str], among: str) -> int:
         if not phrase:
             return 0
-        tests = [f'text_match(words, "{word}")' for word in dict.fromkeys(phrase)] + ([among] if among else [])
-        what, where = self._shelf.passages, " and ".join(tests)
+        tests = [f'text_match(words, "{word}")' for word in dict.fromkeys(phrase)]
+        what, where = self._shelf.passages, " and ".join([*tests, among])
         if len(phrase) == 1:
             return self._shelf.engine.count(what, where)
         found = self._shelf.engine.rows(what, where, ["words", "text_words"])  # the words must follow one another

@@ -81,7 +81,7 @@ def put(
     spans = (n for p in passages for n in (p.span.start, p.span.end))
     number = _number(own, *spans, *blobs)
     entry = Entry(number, view.seq + 2, LIVE, row, own.hex(), 0, 0, len(parts), time.time())
-    made = _passage_rows(entry, passages, vectors, blobs)
+    made = _passage_rows(entry, view.seq + 1, passages, vectors, blobs)
     hashes = [bytes.fromhex(row["hash"]) for row in made]
     words = sum(len(row["words"].split()) for row in made)
     entry = replace(entry, content=rows.share(own, hashes) % 2**256, words=words)
@@ -97,7 +97,9 @@ def put(
     shelf.engine.upsert(shelf.documents, [entry.sent()])
 
 
-def _passage_rows(entry: Entry, passages: Sequence[Passage], vectors: Vectors, blobs: Sequence[bytes]) -> list[Row]:
+def _passage_rows(
+    entry: Entry, begun: int, passages: Sequence[Passage], vectors: Vectors, blobs: Sequence[bytes]
+) -> list[Row]:
     cut = lexical.cut([text for p in passages for text in (p.text, p.heading)])
     made: list[Row] = []
     for at, (id, p, blob) in enumerate(zip(ids_of(entry), passages, blobs, strict=True)):
@@ -110,7 +112,7 @@ def _passage_rows(entry: Entry, passages: Sequence[Passage], vectors: Vectors, b
         hash_ = rows.passage_hash(id, p, seal)
         made.append({
             "id": id, "document": entry.number, "start": p.span.start, "end": p.span.end, "key": rows.text_key(p),
-            "hash": hash_.hex(), "seal": seal.hex(), "words": words, "text_words": len(text),
+            "hash": hash_.hex(), "seal": seal.hex(), "words": words, "text_words": len(text), "begun": begun,
             "vector": vectors[at].tolist(),
         })  # fmt: skip
     return made
