@@ -16,8 +16,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rag.config import Config
-from rag.errors import Busy, ConfigError, IndexMissing, RagError, UsageError
+from rag.config import Config, index_at
+from rag.errors import Busy, ConfigError, RagError, UsageError
 from rag.filters import Filter
 from rag.library import Library
 from rag.types import Answer, Hit
@@ -36,22 +36,21 @@ if TYPE_CHECKING:
 def open(
     index: str | Path | None = None, *, documents: str | Path | Iterable[str | Path] | None = None, **settings: Any
 ) -> Assistant:
-    """An assistant over the index at `index`; `documents` are added first, if they are named.
+    """An assistant over the index at `index`, a folder or a place such as 'milvus://host:19530/name'; `documents` are
+    added first, if they are named.
 
     With `documents` alone the index is a temporary one, gone when the assistant is closed. `settings` are those of
     `Config`, with `_` for the dot: `rag.open("index", llm_model="none")`. Raises IndexMissing where there is no index
     and no documents are named.
     """
-    config = Config.load({key.replace("_", ".", 1): value for key, value in settings.items()})
     temporary = index is None and documents is not None
-    folder = (
-        Path(tempfile.mkdtemp(prefix="rag-")) if temporary else Path(config.index.folder if index is None else index)
-    )
-    if documents is None and not (folder / "FORMAT").is_file():
-        raise IndexMissing(f"there is no index in {folder}", f"rag add PATH --index {folder}")
-    assistant = Assistant(folder, config, temporary=temporary)
+    at = tempfile.mkdtemp(prefix="rag-") if temporary else index
+    config = Config.load({key.replace("_", ".", 1): value for key, value in settings.items()} | index_at(at))
+    assistant = Assistant(Path(config.index.folder), config, temporary=temporary)
     try:
-        if documents is not None:
+        if documents is None:
+            assistant.require()
+        else:
             paths = [documents] if isinstance(documents, str | Path) else documents
             report = assistant.add(paths)
             if report.refused and not len(assistant):

@@ -20,7 +20,7 @@ from typing import Any
 from rag.errors import ConfigError
 
 Flags = Mapping[str, Any]
-SECRETS = ("RAG_PASSWORD", "RAG_RECEIPT_KEY", "RAG_TOKEN")
+SECRETS = ("RAG_MILVUS_TOKEN", "RAG_PASSWORD", "RAG_RECEIPT_KEY", "RAG_TOKEN")
 """Read from the environment where they are used, never from a file, and never shown among the settings."""
 
 
@@ -40,7 +40,13 @@ def _text(default: str, says: str, *choices: str) -> Any:
 class IndexConfig:
     """Where the index is."""
 
-    folder: str = _text("index", "of the index")
+    folder: str = _text("index", "of the index, and of what stays on this machine: conversations, uploads")
+    place: str = _text(
+        "", "of the documents, if not the folder: milvus://host:19530/name, milvus+tls://..., milvus:x.db"
+    )
+    database: str = _text("", "of a Milvus server; '': its default one")
+    tls_ca: str = _text("", "PEM file of the authority that signed the Milvus server's certificate; '': the system's")
+    timeout_s: float = _float(30.0, 0.1, 3600.0, "seconds after which a request to a Milvus server is given up")
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +201,20 @@ class Config:
             room = dataclasses.replace(getattr(config, section), **{name: _checked(key, field_, value)})
             config = dataclasses.replace(config, **{section: room})
         return config
+
+
+def index_at(index: str | Path | None) -> dict[str, str]:
+    """The setting that an index is, as a person names it: a folder, or a place on Milvus.
+
+    >>> index_at("papers"), index_at("milvus:papers.db"), index_at(None)
+    ({'index.folder': 'papers', 'index.place': ''}, {'index.place': 'milvus:papers.db'}, {})
+    """
+    if index is None:
+        return {}
+    named = str(index)
+    if named.startswith(("milvus:", "milvus+tls:")):
+        return {"index.place": named}
+    return {"index.folder": named, "index.place": ""}
 
 
 def settings() -> Iterator[tuple[str, Any, str]]:

@@ -25,6 +25,7 @@ __all__ = [
     "VERSION",
     "add",
     "clear",
+    "cut",
     "frequency",
     "holds",
     "phrase",
@@ -116,6 +117,25 @@ def _equal(a: sqlite3.Cursor, b: sqlite3.Cursor) -> bool:
         if rows != b.fetchmany(10_000):
             return False
     return b.fetchone() is None
+
+
+def cut(texts: Sequence[str]) -> list[list[str]]:
+    """The words of each text as the table holds them: folded, stemmed, in order. For who keeps them elsewhere.
+
+    >>> cut(["The running nations", "Don't"])
+    [['the', 'run', 'nation'], ['don', 't']]
+    """
+    con = sqlite3.connect(":memory:")
+    try:
+        con.execute(SCHEMA)
+        con.execute("CREATE VIRTUAL TABLE seen USING fts5vocab(words, instance)")
+        add(con, [(at, text, "") for at, text in enumerate(texts)])
+        found: list[list[str]] = [[] for _ in texts]
+        for at, word in con.execute("SELECT doc, term FROM seen ORDER BY doc, offset"):
+            found[at].append(word)
+        return found
+    finally:
+        con.close()
 
 
 def query_terms(query: str) -> list[str]:

@@ -5,6 +5,7 @@ The half of the assistant that needs no reader and no LLM. The embedder loads wh
 
 from __future__ import annotations
 
+import os
 import shutil
 import threading
 from collections.abc import Callable, Iterable, Sequence
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, BinaryIO, Self, TypedDict
 from urllib.parse import unquote
 
 from rag.config import Config
-from rag.errors import IndexBusy, IndexDamaged, UsageError
+from rag.errors import IndexBusy, IndexDamaged, IndexMissing, UsageError
 from rag.files import kept, unkept
 from rag.filters import Filter
 from rag.types import Citation, Document, Passage, Source
@@ -22,7 +23,7 @@ from rag.types import Citation, Document, Passage, Source
 if TYPE_CHECKING:
     from rag.add import Adder, Progress, Report
     from rag.embed import Embedder, Vectors
-    from rag.index import CheckReport, CollectionRow, Index, SourceRow
+    from rag.index import CheckReport, CollectionRow, Index, Place, SourceRow
     from rag.models import Models
     from rag.standing import Stands
     from rag.watch import Watch
@@ -46,6 +47,28 @@ class Library:
         self._lock = threading.RLock()
         self._closed = False
         self._watches: list[Watch] = []
+
+    @cached_property
+    def place(self) -> Place:
+        """Where the documents are kept: the folder, or a place on Milvus. Raises ConfigError if that is none."""
+        c = self.config.index
+        if not c.place:
+            return self.folder
+        from rag.index import Milvus
+
+        token = os.environ.get("RAG_MILVUS_TOKEN", "")
+        return Milvus.at(c.place, database=c.database, token=token, ca=c.tls_ca, timeout_s=c.timeout_s)
+
+    def require(self) -> None:
+        """Raises IndexMissing if there is no index yet: opening it would make it."""
+        if isinstance(self.place, Path):
+            there = (self.place / "FORMAT").is_file()
+        else:
+            from rag.index.milvus import opening
+
+            there = opening.there(self.place)
+        if not there:
+            raise IndexMissing(f"there is no index in {self.place}", f"rag add PATH --index {self.place}")
 
     def add(
         self,
@@ -90,7 +113,7 @@ class Library:
 
         if not self._index.writable:
             raise IndexBusy(
-                f"the index in {self.folder} is open for reading only", "let the process that writes it watch"
+                f"the index in {self.place} is open for reading only", "let the process that writes it watch"
             )
         watch = Watch(
             self._adder, [Path(f) for f in folders], told, collection=collection, exclude=exclude, poll_s=poll_s
@@ -202,7 +225,7 @@ class Library:
         except IndexDamaged:
             if self._write is False:
                 raise
-            return Index.mend(self.folder, **self._maker(), make=make)
+            return Index.mend(self.place, **self._maker(), make=make)
 
     def reindex(self, progress: Callable[[Progress], None] | None = None) -> int:
         """Make the index anew with the embedder and the passage rules of the settings, from its own texts: no file is
@@ -221,7 +244,7 @@ class Library:
             return 0
         embedder, most = self._embedder, self.config.split.max_tokens
         return Index.remake(
-            self.folder, **self._maker(), make=lambda document: made(document, embedder, most), progress=tell
+            self.place, **self._maker(), make=lambda document: made(document, embedder, most), progress=tell
         )
 
     def holds(self, citation: Citation) -> bool:
@@ -290,11 +313,11 @@ class Library:
         with self._lock:
             maker = self._maker()
             try:
-                return Index.open(self.folder, **maker, write=self._write is not False)
+                return Index.open(self.place, **maker, write=self._write is not False)
             except IndexBusy:
                 if self._write:
                     raise
-                return Index.open(self.folder, **maker, write=False)
+                return Index.open(self.place, **maker, write=False)
 
     def _maker(self) -> _Maker:
         """What an index of this assistant is made with."""

@@ -83,6 +83,8 @@ ADDRESS = {
     "watchfiles": {"watch"},
     "distributed": {"spread"},
     "dask": {"spread"},
+    "pymilvus": {"index"},
+    "milvus_lite": {"index"},
 }
 FILES = sorted((ROOT / "rag").rglob("*.py"))
 

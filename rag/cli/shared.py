@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rag.config import Config
-from rag.errors import IndexMissing, UsageError
+from rag.config import Config, index_at
+from rag.errors import UsageError
 from rag.types import to_json
 
 if TYPE_CHECKING:
@@ -29,7 +29,10 @@ app = typer.Typer(
 )
 
 Index = Annotated[
-    str | None, typer.Option("--index", "-i", help="Folder of the index (default: index).", metavar="FOLDER")
+    str | None,
+    typer.Option(
+        "--index", "-i", help="Folder of the index (default: index), or milvus://host:19530/name.", metavar="FOLDER"
+    ),
 ]
 Set = Annotated[
     list[str],
@@ -46,7 +49,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text."
 
 
 def config_of(index: str | None, set_: list[str], flags: Mapping[str, Any] | None = None) -> Config:
-    chosen: dict[str, Any] = {"index.folder": index} | dict(flags or {})
+    chosen: dict[str, Any] = {**index_at(index), **(flags or {})}
     for pair in set_:
         key, equals, value = pair.partition("=")
         if not equals:
@@ -62,10 +65,9 @@ def opened(
     from rag.assistant import Assistant
 
     config = config_of(index, set_, flags)
-    folder = Path(config.index.folder)
-    if write is False and not (folder / "FORMAT").is_file():
-        raise IndexMissing(f"there is no index in {folder}", f"rag add PATH --index {folder}")
-    with Assistant(folder, config, write=write) as assistant:
+    with Assistant(Path(config.index.folder), config, write=write) as assistant:
+        if write is False:
+            assistant.require()
         yield assistant
 
 

@@ -36,8 +36,9 @@ from rag.evals.grown import COLLECTIONS, Base, Grown, base_of, copied, grown, qu
 from rag.evals.scoring import percentile
 from rag.files import sha256_of
 from rag.filters import Filter
-from rag.index import Index, rows, work
+from rag.index import rows, work
 from rag.index.chosen import ids_of
+from rag.index.local import LocalIndex
 from rag.index.rows import SourceRow
 from rag.models import Models
 from rag.models.embedding import embedder
@@ -86,9 +87,9 @@ class Place(NamedTuple):
         asked = sha256_of(self.folder / "asked.json")[:8]
         return self.folder / f"truth-{self.passages}-{asked}.json"
 
-    def open(self, write: bool = False) -> Index:
+    def open(self, write: bool = False) -> LocalIndex:
         """The index."""
-        return Index.open(self.home, **self.maker, write=write)
+        return LocalIndex.open(self.home, **self.maker, write=write)
 
 
 class Asked(NamedTuple):
@@ -138,7 +139,7 @@ def build(place: Place, documents: Iterator[Grown]) -> dict[str, float]:
     }
 
 
-def bulk(index: Index, documents: Sequence[Grown]) -> None:
+def bulk(index: LocalIndex, documents: Sequence[Grown]) -> None:
     """Store new documents in one transaction: the rows that `Index.put` would write one by one."""
 
     def all_of_them(con: Any) -> None:
@@ -181,7 +182,9 @@ def search(place: Place, asked: Asked, tenth: dict[str, list[float]]) -> dict[st
     return told | {"peak memory, MB": _peak()}
 
 
-def _asking(index: Index, retriever: Retriever, asked: Asked, where: Filter | None) -> dict[str, Callable[[int], Any]]:
+def _asking(
+    index: LocalIndex, retriever: Retriever, asked: Asked, where: Filter | None
+) -> dict[str, Callable[[int], Any]]:
     depth = RetrieveConfig().depth
     return {
         "dense": lambda n: index.dense(asked.vectors[n][None], depth, where)[1],
@@ -216,7 +219,7 @@ def changing(place: Place, base: Base, asked: Asked) -> dict[str, float]:
     """Seconds to add, replace and remove a document of an index that is being searched: the slowest of a few."""
     told: dict[str, float] = {}
 
-    def timed(name: str, index: Index, act: Callable[[], Any]) -> None:
+    def timed(name: str, index: LocalIndex, act: Callable[[], Any]) -> None:
         start, started = time.perf_counter(), time.process_time()
         act()
         seconds, busy = time.perf_counter() - start, time.process_time() - started
@@ -237,7 +240,7 @@ def changing(place: Place, base: Base, asked: Asked) -> dict[str, float]:
     return told | {"close, s": time.perf_counter() - start}
 
 
-def _changes(index: Index, base: Base, number: int) -> dict[str, Callable[[], Any]]:
+def _changes(index: LocalIndex, base: Base, number: int) -> dict[str, Callable[[], Any]]:
     new, newer = copied(base, number, -1), copied(base, number, -2)
     changed = Document(new[0].source, newer[0].text)
     passages = [Passage.cut(changed, passage.span) for passage in newer[1]]

@@ -1,96 +1,65 @@
-"""The keeper of documents, passages and vectors.
+"""The keeper of documents, passages and vectors: its contract, and the door to whichever keeper there is.
 
-SQLite is the only truth; the inverted index and the FAISS snapshot are derived from it and made again when they do not
-hold. One document is one transaction, acknowledged when it is on the disk. The floors inside: `rows` (how things lie in
-the database), `log` and `pages` (a hash for each page), `store` (one folder, one writer, many readers), `work` (what a
-change does), `chosen` (filters), `snapshot`, `check`, `migrate`, `generation`, `opening`; then `Index`, the door.
-
-A search while another thread adds is safe and sees one moment: before the document or after it, never half of it.
+`local` keeps a folder of this machine (SQLite and FAISS), and is the default; `milvus` keeps them on a server or in a
+file of Milvus Lite. All that is true of one keeper is true of
+the others: `tests/laws/test_keeper.py` runs over each.
 """
 
 from __future__ import annotations
 
-import math
-import sqlite3
-import threading
-import time
-from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
-from datetime import date
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Self
+from typing import Protocol, Self
 
-import numpy as np
-
-from rag import lexical
-from rag.errors import IndexDamaged, IndexError_
-from rag.files import Lock
 from rag.filters import Filter
-from rag.index import check, opening, rows, snapshot, work
 from rag.index.check import CheckReport, Make
-from rag.index.chosen import ids_of
-from rag.index.opening import Maker
+from rag.index.given import CollectionRow
+from rag.index.place import Milvus
 from rag.index.rows import DEFAULT, SourceRow, text_key
-from rag.index.store import Store
-from rag.index.work import Change
 from rag.types import Document, Passage
 from rag.vectors import Cosines, Ids, Vectors
-from rag.vectors.rows import unit
 
-__all__ = ["DEFAULT", "CheckReport", "CollectionRow", "Index", "SourceRow", "text_key"]
+__all__ = ["DEFAULT", "CheckReport", "CollectionRow", "Index", "Make", "Milvus", "Place", "SourceRow", "text_key"]
 
-CACHED_DOCUMENTS = 64
-CACHED_CHARACTERS = 32_000_000
+Place = Path | Milvus
 
 
-@dataclass(frozen=True, slots=True)
-class CollectionRow:
-    """A named set of documents of the index. A collection is there as long as a document is in it."""
+class Index(Protocol):
+    """All documents of one place, by meaning and by word. Made by `Index.open`; safe to use from many threads.
 
-    name: str
-    documents: int
-    passages: int
+    Laws (tests/laws): what was acknowledged is there when it is opened again; a document is there whole or not at all;
+    its text, marks and spans come back as they were; an id never means another passage; a search while another thread
+    adds sees one moment, before the document or after it; filters let through what passes and nothing else; cosines and
+    BM25 are those of brute force.
+    """
 
-
-class Index:
-    """All documents of one folder, by meaning and by word. Made by `Index.open`; safe to use from many threads."""
-
-    def __init__(self, store: Store, lock: Lock | None) -> None:
-        self._store = store
-        self._lock = lock
-        with store.moment() as con:  # it need not be proven yet
-            meta = rows.meta(con)
-        self.folder = store.folder
-        self.embedder, self.dim, self.rules = meta.embedder, meta.dim, meta.rules
-        self._held: snapshot.Held | None = None
-        self._documents: OrderedDict[int, rows.Stored] = OrderedDict()
-        self._cache = threading.Lock()
-        self._counts: tuple[int, dict[str, int]] = (-1, {})
+    embedder: str
+    dim: int
+    rules: str
 
     @staticmethod
-    def open(folder: Path, *, embedder: str, dim: int, rules: str = "", write: bool = True) -> Index:
-        """The index in `folder`; made if `write` and nothing is there.
+    def open(place: Place, *, embedder: str, dim: int, rules: str = "", write: bool = True) -> Index:
+        """The index in this folder, or at this place; made if `write` and nothing is there.
 
         `embedder` and `rules` are the fingerprints of the embedder and of the rules by which documents are split: both
         must be those the index was made with. Raises IndexMissing, IndexBusy, IndexMismatch, IndexDamaged.
         """
-        return Index(*opening.opened(Path(folder), Maker(embedder, dim, rules), write))
+        return _keeper(place).open(place, embedder=embedder, dim=dim, rules=rules, write=write)
 
     @staticmethod
-    def mend(folder: Path, *, embedder: str, dim: int, rules: str = "", make: Make | None = None) -> CheckReport:
+    def mend(place: Place, *, embedder: str, dim: int, rules: str = "", make: Make | None = None) -> CheckReport:
         """Make an index usable that `open` calls damaged, and name in `repaired` what was done.
 
         Where the text of a document holds, `make` gives its passages and vectors anew. What else does not hold is taken
         out: adding those documents again completes it. Raises what `open` raises; IndexDamaged if the database is
         beyond it.
         """
-        return opening.mend(Path(folder), Maker(embedder, dim, rules), make)
+        return _keeper(place).mend(place, embedder=embedder, dim=dim, rules=rules, make=make)
 
     @staticmethod
     def remake(
-        folder: Path,
+        place: Place,
         *,
         embedder: str,
         dim: int,
@@ -98,35 +67,32 @@ class Index:
         make: Make,
         progress: Callable[[int, int], None] = lambda done, all_: None,
     ) -> int:
-        """Make the index in `folder` anew for another embedder or other rules, from its own texts; how many documents
+        """Make an index anew for another embedder or other rules, from its own texts; how many documents
         were made now, 0 if it is so already.
 
         Readers have the old index until the new one is whole, and must open it again then. May be stopped at any time
         and called again. `progress`: documents done, of all. Raises what `open` raises, but IndexMismatch.
         """
-        return opening.remade(Path(folder), Maker(embedder, dim, rules), make, progress)
-
-    def __len__(self) -> int:
-        """Passages."""
-        with self._store.reading() as con:
-            return rows.meta(con).passages
+        return _keeper(place).remake(place, embedder=embedder, dim=dim, rules=rules, make=make, progress=progress)
 
     @staticmethod
     def key(passage: Passage) -> str:
         """What `vectors_of` names the passage's vector by: equal text under an equal heading, equal key."""
         return text_key(passage)
 
+    def __len__(self) -> int:
+        """Passages."""
+        ...
+
     @property
     def writable(self) -> bool:
         """True if it was opened for writing."""
-        return self._store.write
+        ...
 
     @property
     def fingerprint(self) -> str:
         """16 hex digits that change with the embedder, the rules, or anything stored."""
-        with self._store.reading() as con:
-            meta = rows.meta(con)
-        return rows.digest_of(rows.raw(self.embedder), rows.raw(self.rules), meta.content).hex()[:16]
+        ...
 
     def put(
         self,
@@ -144,197 +110,87 @@ class Index:
         `vectors`: float32 (len(passages), dim). `digest`: sha256 of the original bytes; `stat`: what the caller wants
         to compare before reading them again; `dated`: the day that filters go by, if the
         document gives itself none; today if that is unknown too;
-        `collection`: None keeps the one it is in. When this returns, the document is on the disk. Raises ValueError if
-        a passage was not cut from the document or a vector is not one; IndexError_, with nothing changed, if the disk
-        refuses.
+        `collection`: None keeps the one it is in. When this returns, the document is stored for good. Raises ValueError
+        if a passage was not cut from the document or a vector is not one; IndexError_, with nothing changed, if it
+        could not be stored.
         """
-        vectors = np.ascontiguousarray(vectors, np.float32)
-        if len(unit(vectors, self.dim)) != len(passages):
-            raise ValueError(f"{len(vectors)} vectors for {len(passages)} passages")
-        for passage in passages:
-            if passage != Passage.cut(document, passage.span):
-                raise ValueError(f"the passage at {passage.span} was not cut from {document.source.uri!r}")
-        now = time.time()
-        day = document.source.date or dated or date.fromtimestamp(now).isoformat()
-        row = SourceRow(document.source, digest, stat, len(passages), len(document.text), now, day)
-        change = self._store.change(
-            lambda con: work.put(con, document, passages, vectors, row, collection),
-            lambda change: self._publish(change, vectors),
-        )
-        return bool(change.gone)
+        ...
 
     def remove(self, *source_ids: str) -> bool:
         """Forget these sources, all in one moment; False if none of them is known.
 
-        Raises IndexError_, with nothing changed, if the disk refuses.
+        Raises IndexError_, with nothing changed, if that could not be stored.
         """
-        if not any(self.find(source_id) for source_id in source_ids):
-            return False
-        none = np.empty((0, self.dim), np.float32)
-        change = self._store.change(
-            lambda con: work.remove(con, source_ids), lambda change: self._publish(change, none)
-        )
-        return bool(change.gone)
+        ...
 
     def note(
         self, source_id: str, *, stat: str | None = None, dated: str | None = None, collection: str | None = None
     ) -> None:
         """Note something new of a source whose bytes are the same. Raises KeyError if it is unknown."""
-        if (row := self.find(source_id)) is None:
-            raise KeyError(source_id)
-        told = replace(
-            row,
-            stat=row.stat if stat is None else stat,
-            dated=row.source.date or (row.dated if dated is None else dated),
-            collection=row.collection if collection is None else collection,
-        )
-        self._store.change(lambda con: rows.note(con, told), lambda _: None)
+        ...
 
     def collections(self) -> list[CollectionRow]:
         """The named sets of documents, by name."""
-        sql = "SELECT collection, count(*), sum(passages) FROM documents GROUP BY collection ORDER BY collection"
-        with self._store.reading() as con:
-            return [CollectionRow(rows.plain(name), documents, sum_) for name, documents, sum_ in con.execute(sql)]
+        ...
 
     def rename_collection(self, old: str, new: str) -> int:
         """Put every document of `old` into `new`, which may be there already; how many went."""
-
-        def rename(con: sqlite3.Connection) -> int:
-            found = [row for row in rows.source_rows(con) if row.collection == old]
-            for row in found:
-                rows.note(con, replace(row, collection=new))
-            return len(found)
-
-        return self._store.change(rename, lambda _: None)
+        ...
 
     def sources(self) -> list[SourceRow]:
         """All documents, by uri."""
-        with self._store.reading() as con:
-            return rows.source_rows(con)
+        ...
 
     def find(self, source_id: str) -> SourceRow | None:
         """One document's row, or None."""
-        with self._store.reading() as con:
-            return next(iter(rows.source_rows(con, source_id)), None)
+        ...
 
     def document(self, source_id: str) -> Document:
         """A document with its text. Raises KeyError if it is unknown, IndexDamaged if it does not hold."""
-        with self._store.reading() as con:
-            if (owner := rows.owner(con, source_id)) is None:
-                raise KeyError(source_id)
-            return self._stored(con, owner[0]).document
+        ...
 
     def passages(self, ids: Sequence[int]) -> list[Passage]:
         """These passages, in this order, each cut from its document and proven. Raises KeyError, IndexDamaged."""
-        with self._store.reading() as con:
-            return [rows.cut(con, self._stored(con, rows.document_of(con, int(id))), int(id)) for id in ids]
+        ...
 
     def vectors_of(self, keys: Sequence[str]) -> dict[str, Vectors]:
         """Vectors (dim,) by `key`, from whichever document says the same: what need not be embedded again."""
-        known = {}
-        with self._store.reading() as con:
-            for key in dict.fromkeys(keys):
-                with suppress(IndexDamaged):  # then it is embedded again
-                    if (vector := self._vector_of(con, key)) is not None:
-                        known[key] = vector
-        return known
+        ...
 
-    def _vector_of(self, con: sqlite3.Connection, key: str) -> Vectors | None:
-        for number, id in rows.alike(con, key):
-            if text_key(rows.cut(con, self._stored(con, number), id)) == key:
-                ((_, vectors),) = rows.vectors(con, self.dim, after=id - 1, until=id)
-                vector: Vectors = vectors[0]
-                return vector
-        return None
-
-    @contextmanager
-    def reading(self) -> Iterator[Self]:
+    def reading(self) -> AbstractContextManager[Self]:
         """One moment for several calls: ids found by `dense` and `lexical` stay valid for `passages`.
 
-        Changes wait until it ends, so hold it for a search, not for an answer.
+        Hold it for a search, not for an answer.
         """
-        if self._store.inside:
-            yield self
-            return
-        while True:
-            with self._store.reading() as con:
-                if self._held is not None and self._held.seq == rows.meta(con).seq:
-                    yield self
-                    return
-            self._keep_up()
+        ...
 
     def dense(self, vectors: Vectors, k: int, where: Filter | None = None) -> tuple[Ids, Cosines]:
         """The k passages nearest to each query (n, dim) that pass the filter: ids and cosines, each (n, k or fewer)."""
-        with self.reading(), self._store.reading() as con:
-            if self._held is None:
-                raise RuntimeError("dense inside another kind of reading")
-            return self._held.vectors.search(vectors, k, ids_of(con, where))
+        ...
 
     def lexical(self, query: str, k: int, where: Filter | None = None) -> list[tuple[int, float]]:
         """The k best (id, BM25) for any word of the query that pass the filter; higher is better.
 
         How rare a word is counts over the whole index; whether it is too common to be searched for, over what passes.
-        In a large index (`lexical.LARGE`) a passage must hold one of the query's rarest words.
         """
-        with self._store.reading() as con:
-            among, terms = ids_of(con, where), lexical.query_terms(query)
-            now, count = rows.meta(con), self._counter(con)
-            passing = now.passages if among is None else len(among)
-            if now.passages >= lexical.LARGE:
-                return lexical.search_large(con, terms, k, now.top, passing / now.passages, among)
-
-            def frequency(term: str) -> int:
-                whole = count(term)  # rare in the whole, rare in a part of it: that need not be counted
-                rare = among is None or whole <= lexical.COMMON * passing
-                return whole if rare else lexical.frequency(con, term, among)
-
-            return lexical.search(con, lexical.rarer(terms, passing, frequency), k, among)
+        ...
 
     def idf(self, terms: Sequence[str]) -> list[float]:
         """ln(1 + (N - n + 0.5) / (n + 0.5)) of each term, n of N passages holding it (stemmed, words in a row)."""
-        with self._store.reading() as con:
-            total, count = rows.meta(con).passages, self._counter(con)
-            found = [count(lexical.phrase(term)) for term in terms]
-        return [math.log(1 + (total - n + 0.5) / (n + 0.5)) for n in found]
+        ...
 
     def flush(self) -> None:
-        """Write the snapshot, if it has fallen behind. Raises IndexError_; nothing is lost then but speed."""
-        if not self._store.write:
-            return
-        with self._store.still():
-            with self._store.reading() as con:
-                behind = snapshot.behind(con)
-            if not behind:
-                return
-            with self.reading(), self._store.reading() as con:
-                held = self._held
-                if held is not None and snapshot.outgrown(held):
-                    held = snapshot.from_rows(con, self._store)
-            if held is not None:
-                snapshot.save(self._store, held)
-                with self._store.turns.changing():
-                    self._held = held
+        """Store what is derived, where it has fallen behind. Raises IndexError_; nothing is lost then but speed."""
+        ...
 
     def check(self, make: Make | None = None) -> CheckReport:
         """Prove every passage, vector and document; make again what is derived where it does not hold, and with `make`
         the passages and vectors of documents whose text holds. Nothing is taken out."""
-        report = check.check(self._store)
-        if make is not None and not report.ok and self.writable:
-            report = check.mend(self._store, make, taking_out=False)
-        if report.repaired:
-            with self._store.turns.changing():
-                self._held = None
-        return report
+        ...
 
     def close(self) -> None:
-        """Write the snapshot, seal the database, let the next one in. Closing twice is fine."""
-        if self._lock is not None:
-            with suppress(IndexError_):
-                self.flush()
-        self._store.close()
-        if self._lock is not None:
-            self._lock.release()
-            self._lock = None
+        """Let the next one in. Closing twice is fine."""
+        ...
 
     def __enter__(self) -> Self:
         return self
@@ -342,58 +198,12 @@ class Index:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _publish(self, change: Change, vectors: Vectors) -> None:
-        """Follow a change in memory; whatever goes wrong, the rows are there to load again. Called alone."""
-        held, self._held = self._held, None
-        if held is None or held.seq != change.seq - 1:
-            return
-        with suppress(Exception):  # the change is on the disk: nothing that happens here may look like its failure
-            for gone in change.gone:
-                held.vectors.remove(gone)
-            held.vectors.add(change.added, vectors)
-            held.seq, held.top = change.seq, change.top
-            self._held = held
 
-    def _keep_up(self) -> None:
-        """Bring the vectors in memory to the present, while nobody reads."""
-        with self._store.turns.changing(), self._store.moment() as con:
-            held, self._held = self._held, None
-            if held is None or not snapshot.catch_up(con, held):
-                held = snapshot.load(con, self._store)
-            self._held = held
+def _keeper(place: Place) -> type[Index]:
+    if isinstance(place, Milvus):
+        from rag.index.milvus import MilvusIndex
 
-    def _stored(self, con: sqlite3.Connection, number: int) -> rows.Stored:
-        """A document by its row id, which never means another document: so a cached one cannot be stale."""
-        with self._cache:
-            if (stored := self._documents.get(number)) is not None:
-                self._documents.move_to_end(number)
-                return stored
-        stored = rows.load(con, number)
-        with self._cache:
-            self._documents[number] = stored
-            while len(self._documents) > 1 and self._full():
-                self._documents.popitem(last=False)
-        return stored
+        return MilvusIndex
+    from rag.index.local import LocalIndex
 
-    def _full(self) -> bool:
-        characters = sum(len(stored.document.text) for stored in self._documents.values())
-        return len(self._documents) > CACHED_DOCUMENTS or characters > CACHED_CHARACTERS
-
-    def _counter(self, con: sqlite3.Connection) -> _Counter:
-        seq = rows.meta(con).seq
-        if self._counts[0] != seq:
-            self._counts = (seq, {})
-        return _Counter(con, self._counts[1])
-
-
-@dataclass(frozen=True, slots=True)
-class _Counter:
-    """How many passages hold a phrase; counted once per state of the index."""
-
-    con: sqlite3.Connection
-    known: dict[str, int]
-
-    def __call__(self, phrase: str) -> int:
-        if phrase not in self.known:
-            self.known[phrase] = lexical.frequency(self.con, phrase)
-        return self.known[phrase]
+    return LocalIndex

@@ -150,20 +150,25 @@ def _brought_up(found: Store) -> None:
 
 def _same_maker(folder: Path, meta: rows.Meta, maker: Maker, write: bool) -> None:
     _not_newer(folder, meta)
-    for what, has, wants in (
-        ("embedder", f"{meta.embedder} ({meta.dim} numbers)", f"{maker.embedder} ({maker.dim} numbers)"),
-        ("passage rules", repr(meta.rules), repr(maker.rules)),
-    ):
-        if has != wants:
-            raise IndexMismatch(
-                f"{folder} was made with the {what} {has}, this is {wants}",
-                hint=f"go back to that setting, or `rag reindex --index {folder}` makes it anew from its own texts",
-            )
+    same(folder, Maker(meta.embedder, meta.dim, meta.rules), maker)
     if meta.schema < rows.SCHEMA_VERSION and not write:
         raise IndexMismatch(
             f"{folder} was made by an older version (schema {meta.schema}, now {rows.SCHEMA_VERSION})",
             hint=f"`rag check --index {folder}` brings it up to date; nothing is lost",
         )
+
+
+def same(place: object, made: Maker, maker: Maker) -> None:
+    """Raises IndexMismatch if the index at `place` was made by another one."""
+    for what, has, wants in (
+        ("embedder", f"{made.embedder} ({made.dim} numbers)", f"{maker.embedder} ({maker.dim} numbers)"),
+        ("passage rules", repr(made.rules), repr(maker.rules)),
+    ):
+        if has != wants:
+            raise IndexMismatch(
+                f"{place} was made with the {what} {has}, this is {wants}",
+                hint=f"go back to that setting, or `rag reindex --index {place}` makes it anew from its own texts",
+            )
 
 
 def _prove(found: Store) -> None:
