@@ -181,6 +181,14 @@ def test_an_answer_is_rated_with_a_note_that_stays(desk: Desk, fake: FakeAssista
     assert fake.conversations.load(place.split("/")[0]).turns[0].feedback is None
 
 
+def test_a_rating_that_could_not_be_kept_says_so_and_is_not_shown_as_kept(desk: Desk) -> None:
+    desk.ask("trees?")
+    desk.page.route("**/rating", lambda route: route.abort())
+    desk.page.click("#live .rate[data-good='1']")
+    desk.page.wait_for_selector("#live .note-form [role=status]:has-text('This could not be kept')")
+    assert desk.page.get_attribute("#live .rate[data-good='1']", "aria-pressed") == "false"
+
+
 def test_a_quote_whose_document_has_changed_is_shown_as_lost(chromium: Any) -> None:
     fake = FakeAssistant()
     with served(fake) as address:
