@@ -141,7 +141,8 @@ class Library:
 
     @property
     def _originals(self) -> Path:
-        return self._index.folder / "originals"  # opened first: no index is made in a folder with something in it
+        assert self._index is not None  # opened first: no index is made in a folder with something in it
+        return self.folder / "originals"
 
     def add_text(self, text: str, *, title: str, uri: str, collection: str | None = None) -> int:
         """Add a text that is in no file; its number of passages. The same `uri` again replaces it."""
