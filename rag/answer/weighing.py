@@ -18,6 +18,7 @@ from rag.types import Evidence, Hit, Kind, Outcome, Span
 from rag.weigh import ranked, read_as
 
 _ALSO = 0.5  # share of the best one's support from which a further sentence is quoted beside it
+_CLEAREST = 12.0  # log-odds beyond this say no more
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +66,12 @@ def weighed(rooms: Rooms, question: str, notes: Notes, hits: Sequence[Hit]) -> W
 
 
 def _clear(e: Evidence, hits: Sequence[Hit], readings: Sequence[Reading]) -> float:
-    """The lead of the short answer over other words of its sentence; infinite where it is not the reader's."""
+    """The lead of the short answer over other words of its sentence, at most `_CLEAREST`, as where the reader cannot
+    tell or has not marked it."""
     at = next(n for n, hit in enumerate(hits) if hit is e.hit)
     shift = e.hit.passage.span.start - (len(read_as(e.hit)) - len(e.hit.passage.text))
     shorts = (s for s in readings[at].answers if s is not None)
-    return next((s.lead for s in shorts if s.span.shift(shift) == e.answer), math.inf)
+    return min(_CLEAREST, next((s.lead for s in shorts if s.span.shift(shift) == e.answer), _CLEAREST))
 
 
 def _lacking(question: str, absent: Callable[[str], bool]) -> Callable[[Evidence], tuple[Lack, ...]]:

@@ -31,7 +31,7 @@ _EXAMPLES = {
     ),
     "000_1844cf143683c153.txt": (
         "Which neighbours are a worry for Japan's security?",
-        "Why is it so hard for US car brands to gain a foothold in Japan?",
+        "How much will Japan invest in the United States?",
     ),
 }
 _IDEAS = 4
