@@ -69,9 +69,10 @@ def _clear(e: Evidence, hits: Sequence[Hit], readings: Sequence[Reading]) -> flo
     """The lead of the short answer over other words of its sentence, at most `_CLEAREST`, as where the reader cannot
     tell or has not marked it."""
     at = next(n for n, hit in enumerate(hits) if hit is e.hit)
-    shift = e.hit.passage.span.start - (len(read_as(e.hit)) - len(e.hit.passage.text))
-    shorts = (s for s in readings[at].answers if s is not None)
-    return min(_CLEAREST, next((s.lead for s in shorts if s.span.shift(shift) == e.answer), _CLEAREST))
+    ahead = len(read_as(e.hit)) - len(e.hit.passage.text)
+    marked = None if e.answer is None else e.answer.shift(ahead - e.hit.passage.span.start)
+    leads = (s.lead for s in readings[at].answers if s is not None and s.span == marked)
+    return min(_CLEAREST, next(leads, _CLEAREST))
 
 
 def _lacking(question: str, absent: Callable[[str], bool]) -> Callable[[Evidence], tuple[Lack, ...]]:

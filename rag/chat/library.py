@@ -31,7 +31,7 @@ _EXAMPLES = {
     ),
     "000_1844cf143683c153.txt": (
         "Which neighbours are a worry for Japan's security?",
-        "How much will Japan invest in the United States?",
+        "Why is Takaichi's government under pressure?",
     ),
 }
 _IDEAS = 4

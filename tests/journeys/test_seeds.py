@@ -55,7 +55,7 @@ def test_a_correct_answer_lies_in_the_cited_quotes(results: list[Result]) -> Non
 def test_the_questions_that_the_empty_page_offers_are_answered_and_rightly(assistant: rag.Assistant) -> None:
     answers = {q: assistant.ask(q) for q in library.examples(assistant.sources())}
     assert [q for q, answer in answers.items() if answer.outcome is not Outcome.ANSWERED] == []
-    said = ["250", "Japan remains one of America’s largest trading partners", "North Korea", "$550 billion"]
+    said = ["250", "Japan remains one of America’s largest trading partners", "North Korea", "do not have a majority"]
     assert [words for words, answer in zip(said, answers.values(), strict=True) if words not in answer.text] == []
 
 
