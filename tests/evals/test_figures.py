@@ -26,7 +26,7 @@ def step(tmp_path: Path, program: str) -> Step:
 
 def test_every_command_of_the_readmes_table_is_run() -> None:
     part = README.read_text("utf-8").split("## Figures")[1].split("\n## ")[0]
-    commands = [m[1] for m in re.finditer(r"\| `([^`]+)` \|$", part, re.MULTILINE) if "bench" not in m[1]]
+    commands = [m[1] for m in re.finditer(r"\| `([^`]+)` \|$", part, re.MULTILINE) if not m[1].startswith("make ")]
     assert len(commands) > 5
     run_here = [" ".join(s.command(Path("DATA"), Path("OUT"))[2:]) for s in STEPS]
     for command in commands:
