@@ -62,9 +62,8 @@ def _word_in_letters(spelled: str) -> bool:
 
 def _strange(c: str) -> bool:
     """True for what cannot be seen, and for each mark, picture and sign that is not common English type."""
-    if unicodedata.category(c) in _UNSEEN:
-        return True
-    return not (c.isascii() or c in _TYPE or unicodedata.category(c)[0] in "LNZ")
+    kind = unicodedata.category(c)
+    return kind in _UNSEEN or not (c.isascii() or c in _TYPE or kind[0] in "LNZ")
 
 
 def _foreign(word: str, own: frozenset[str]) -> str | None:

@@ -27,6 +27,14 @@ def capitals(claim: Statement, name: Name) -> list[int]:
     return [at for at in range(name.first, name.last + 1) if claim.texts[at][0].isupper()]
 
 
+def _ahead(statement: Statement, name: Name) -> int:
+    """The token right before a name and its article, -1 if there is none."""
+    at = name.first - 1
+    while at >= 0 and statement.folds[at] in _ARTICLES:
+        at -= 1
+    return at
+
+
 def turned(claim: Statement, quote: Statement, places: Places) -> Iterator[str]:
     """Two names around one verb must stand around it the same way, or the other way round in the passive."""
     sure = [n for n in claim.names if any(places[at] for at in capitals(claim, n))]
@@ -58,9 +66,7 @@ def acted(claim: Statement, quote: Statement, places: Places) -> Iterator[str]:
     """'The trees will be given to Japan by the States' of 'Japan will give trees to the States': who did it stands
     before its verb where the quote says it in the active."""
     for name in claim.names:
-        at = name.first - 1
-        while at >= 0 and claim.folds[at] in _ARTICLES:
-            at -= 1
+        at = _ahead(claim, name)
         if at < 0 or claim.folds[at] != "by":
             continue
         own = {p for n in capitals(claim, name) for p in places[n]}
@@ -157,9 +163,7 @@ def _same(claim: Statement, name: Name, quote: Statement) -> set[int]:
 
 def _joint(statement: Statement, name: Name) -> str:
     """The preposition right before a name, '' if there is none."""
-    at = name.first - 1
-    while at >= 0 and statement.folds[at] in _ARTICLES:
-        at -= 1
+    at = _ahead(statement, name)
     return statement.folds[at] if at >= 0 and statement.folds[at] in _PLACED else ""
 
 
@@ -195,9 +199,7 @@ def _owned(quote: Statement, name: Name) -> tuple[list[int], set[int]] | None:
 def _hung(claim: Statement, name: Name, places: Places) -> tuple[str, list[int]]:
     """What `name` hangs on: a preposition, and the places in the quote of the word before it; a name before its verb
     hangs on that by 'by'."""
-    at = name.first - 1
-    while at >= 0 and claim.folds[at] in _ARTICLES:
-        at -= 1
+    at = _ahead(claim, name)
     if at >= 0 and claim.folds[at] in _PLACED:
         before = range(at - 1, max(-1, at - 1 - _REACH), -1)
         same = [b for b in before if claim.clauses[b] == claim.clauses[at] and claim.content[b] and places[b]]
