@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import shutil
 import sqlite3
 import subprocess
@@ -132,15 +131,6 @@ def test_what_was_acknowledged_is_there_after_a_close(folder: Path) -> None:
             assert index.check().ok
 
 
-def test_idf_is_the_formula(index: Index) -> None:
-    index.put(*made("a", ["trees and trees", "a tree", "no wood", "cherry tree", "tree cherry"]))
-    wanted = [math.log(1 + (5 - n + 0.5) / (n + 0.5)) for n in (4, 1, 0, 0)]
-    assert index.idf(["Trees", "wood", "zebra", "?"]) == pytest.approx(wanted)
-    assert index.idf(["cherry tree"]) == pytest.approx([math.log(1 + 4.5 / 1.5)])
-    index.put(*made("b", ["zebra"]))
-    assert index.idf(["zebra"]) == pytest.approx([math.log(1 + 5.5 / 1.5)])
-
-
 def test_search_in_some_sources_sees_these_only(index: Index) -> None:
     for one in several(12):
         index.put(*one)
@@ -185,14 +175,6 @@ def test_whatever_a_document_holds_comes_back_as_it_was(folder: Path, text: str)
         assert index.sources()[0].source == document.source
         assert index.remove(document.source.id)
         assert index.check().ok
-
-
-def test_a_document_without_passages_is_kept_and_found_by_name_only(index: Index) -> None:
-    document = Document(Source.at("file:///empty", "empty"), "")
-    index.put(document, [], np.empty((0, DIM), np.float32))
-    assert index.document(document.source.id) == document
-    assert index.dense(np.ones((1, DIM), np.float32), 3)[0].shape == (1, 0)
-    assert index.check().ok
 
 
 def test_what_does_not_belong_together_is_refused_and_changes_nothing(index: Index) -> None:
@@ -390,12 +372,6 @@ def test_several_threads_may_put_at_once(index: Index) -> None:
     assert index.check().ok
     for one in work:
         assert index.passages(index.dense(one[2], 1)[0][:, 0].tolist()) == one[1]
-
-
-def test_a_thread_that_reads_cannot_change_and_is_told_so(index: Index) -> None:
-    with index.reading(), pytest.raises(RuntimeError, match="reading"):
-        index.put(*several(1)[0])
-    index.put(*several(1)[0])
 
 
 # -- the snapshot ------------------------------------------------------------------------------------------------------
