@@ -56,8 +56,7 @@ def crossed(claim: Statement, quote: Statement, _: Places) -> Iterator[str]:
             continue
         inside = list[tuple[int, ...]]()
         for at, clause in enumerate(claim.clauses):
-            every = {p for key in keys(claim.folds[at], claim.stems[at]) for p in quote.places.get(key, ())}
-            there = sorted(p for p in every if quote.clauses[p] in own)
+            there = sorted(p for p in _called(claim, at, quote) if quote.clauses[p] in own)
             inside.append(tuple(there) if clause == claim.clauses[number.first] else ())
         yield from turned(claim, quote, inside)
 
@@ -157,8 +156,12 @@ def swapped(claim: Statement, quote: Statement, places: Places) -> Iterator[str]
 
 def _same(claim: Statement, name: Name, quote: Statement) -> set[int]:
     """The tokens of the quote that are a word of the name, by whatever it is called ('America', 'United States')."""
-    words = (keys(claim.folds[at], claim.stems[at]) for at in capitals(claim, name))
-    return {p for some in words for key in some for p in quote.places.get(key, ())}
+    return {p for at in capitals(claim, name) for p in _called(claim, at, quote)}
+
+
+def _called(claim: Statement, at: int, quote: Statement) -> set[int]:
+    """The tokens of the quote that mean token `at` of the claim, whichever way they are called."""
+    return {p for key in keys(claim.folds[at], claim.stems[at]) for p in quote.places.get(key, ())}
 
 
 def _joint(statement: Statement, name: Name) -> str:
