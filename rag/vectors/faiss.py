@@ -8,6 +8,7 @@ takes it alone. FAISS nominates; `rows.best` has the last word on order, so that
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from typing import Any, BinaryIO
 
@@ -22,6 +23,8 @@ SPARE = 8
 
 PIECE = 1 << 20
 """Bytes at a time from and to a file."""
+
+_limiting = threading.Lock()
 
 
 class FaissIndex:
@@ -131,11 +134,15 @@ def loaded(file: BinaryIO, size: int) -> Any:
     import faiss
 
     library: Any = faiss
-    try:
+    with _limiting:
+        before = library.get_deserialization_vector_byte_limit()
         library.set_deserialization_vector_byte_limit(2 * size + 1024)  # a damaged length would ask for gigabytes
-        return library.read_index(library.PyCallbackIOReader(file.read, PIECE))
-    except Exception as error:
-        raise ValueError(f"not a FAISS index: {str(error).splitlines()[0]}") from error
+        try:
+            return library.read_index(library.PyCallbackIOReader(file.read, PIECE))
+        except Exception as error:
+            raise ValueError(f"not a FAISS index: {str(error).splitlines()[0]}") from error
+        finally:
+            library.set_deserialization_vector_byte_limit(before)  # it is of the whole process, and others read too
 
 
 def selector(faiss: Any, among: Ids, top: int) -> Any:
