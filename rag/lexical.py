@@ -30,14 +30,20 @@ __all__ = [
     "holds",
     "phrase",
     "query_terms",
+    "ranked",
     "rarer",
     "remove",
+    "schema",
     "search",
 ]
 
-SCHEMA = """
-CREATE VIRTUAL TABLE words USING fts5(text, heading, content='', tokenize="porter unicode61 remove_diacritics 2");
-"""
+
+def schema(tokenize: str) -> str:
+    """The table, for words that are cut in this way: see `cut` for whoever has done that already."""
+    return f"CREATE VIRTUAL TABLE words USING fts5(text, heading, content='', tokenize=\"{tokenize}\");"
+
+
+SCHEMA = schema("porter unicode61 remove_diacritics 2")
 VERSION = f"1/{unicodedata.unidata_version}"
 """Changes when `folded` would: an inverted index made by another version must be made again."""
 
@@ -182,6 +188,30 @@ def rarer(terms: Sequence[str], passages: int, frequency: Callable[[str], int]) 
     telling = [(term, n) for term, n in known if n <= limit * passages] or known
     rare = {term for term, _ in sorted(telling, key=lambda pair: pair[1])[:MAX_TERMS]}
     return [term for term, _ in known if term in rare]
+
+
+def ranked(
+    con: sqlite3.Connection,
+    terms: Sequence[str],
+    k: int,
+    *,
+    passages: int,
+    top: int,
+    count: Callable[[str], int],
+    among: Ids | Sequence[int] | None = None,
+) -> list[tuple[int, float]]:
+    """The k best (id, BM25) for any of these quoted terms that are worth it, by the way that fits how many `passages`
+    there are, up to id `top`. `count`: how many of all hold a term. Otherwise as `search`."""
+    passing = passages if among is None else len(among)
+    if passages >= LARGE:
+        return search_large(con, terms, k, top, passing / passages, among)
+
+    def known(term: str) -> int:
+        whole = count(term)  # rare in the whole, rare in a part of it: that need not be counted
+        rare = among is None or whole <= COMMON * passing
+        return whole if rare else frequency(con, term, among)
+
+    return search(con, rarer(terms, passing, known), k, among)
 
 
 def search(

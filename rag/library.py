@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from rag.add import Adder, Progress, Report
     from rag.embed import Embedder, Vectors
     from rag.index import CheckReport, CollectionRow, Index, Place, SourceRow
+    from rag.index.copying import Copied
     from rag.models import Models
     from rag.standing import Stands
     from rag.watch import Watch
@@ -57,7 +58,8 @@ class Library:
         from rag.index import Milvus
 
         token = os.environ.get("RAG_MILVUS_TOKEN", "")
-        return Milvus.at(c.place, database=c.database, token=token, ca=c.tls_ca, timeout_s=c.timeout_s)
+        more = {"database": c.database, "token": token, "ca": c.tls_ca}
+        return Milvus.at(c.place, **more, timeout_s=c.timeout_s, here=self.folder / "words")
 
     def require(self) -> None:
         """Raises IndexMissing if there is no index yet: opening it would make it."""
@@ -247,6 +249,24 @@ class Library:
         return Index.remake(
             self.place, **self._maker(), make=lambda document: made(document, embedder, most), progress=tell
         )
+
+    def copy(self, place: str | Path, progress: Callable[[Progress], None] | None = None) -> Copied:
+        """Copy the index to another folder or place ('milvus://host:19530/name'), each passage read back and compared.
+
+        May be stopped and called again. `index.database`, the token and `index.tls_ca` hold for both. Raises
+        IndexMismatch with both names if another embedder made what is there.
+        """
+        from rag.add import Progress
+        from rag.config import index_at
+        from rag.index.copying import copied
+
+        def tell(done: int, all_: int) -> None:
+            if progress is not None:
+                progress(Progress(done, all_, None))
+
+        config = self.config.replace(index_at(place))
+        other = Library(self.folder if config.index.place else Path(place), config)
+        return copied(self.place, other.place, tell)
 
     def holds(self, citation: Citation) -> bool:
         """True if the quote still stands, character for character, where the citation says."""

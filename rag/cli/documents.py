@@ -1,4 +1,4 @@
-"""The commands about documents: add, watch, show, check, remove, rename."""
+"""The commands about documents: add, watch, show, check, reindex, copy, remove, rename."""
 
 from __future__ import annotations
 
@@ -149,6 +149,27 @@ def reindex(index: Index = None, set_: Set = []) -> None:  # noqa: B006
     with opened(index, set_, write=True) as assistant, bar("making anew", False) as progress:
         number = assistant.reindex(progress)
         print(f"{number} documents made anew" if number else "nothing to do: the index fits the settings")
+
+
+@app.command()
+def copy(
+    source: Annotated[str, typer.Argument(help="The folder of an index, or milvus://host:19530/name.", metavar="FROM")],
+    target: Annotated[str, typer.Argument(help="Where it is to be too: a folder or a place on Milvus.", metavar="TO")],
+    set_: Set = [],  # noqa: B006
+    as_json: Json = False,
+) -> None:
+    """Copy an index to another place. Each passage is read back and compared; stopped or killed, call it again.
+
+    Example: rag copy index milvus://127.0.0.1:19530/papers
+    """
+    with opened(source, set_) as assistant, bar("copying", as_json) as progress:
+        done = assistant.copy(target, progress)
+    if as_json:
+        print_json(done)
+        return
+    more = f", {done.others} others were there and stay" if done.others else ""
+    print(f"{done.documents} documents with {done.passages} passages are there as they are here "
+          f"({done.already} were before{more}); {done.seconds:.1f} s")  # fmt: skip
 
 
 @app.command()

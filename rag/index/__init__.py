@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 from rag.filters import Filter
 from rag.index.check import CheckReport, Make
@@ -19,6 +19,9 @@ from rag.index.place import Milvus
 from rag.index.rows import DEFAULT, SourceRow, text_key
 from rag.types import Document, Passage
 from rag.vectors import Cosines, Ids, Vectors
+
+if TYPE_CHECKING:
+    from rag.index.opening import Maker
 
 __all__ = ["DEFAULT", "CheckReport", "CollectionRow", "Index", "Make", "Milvus", "Place", "SourceRow", "text_key"]
 
@@ -46,6 +49,11 @@ class Index(Protocol):
         must be those the index was made with. Raises IndexMissing, IndexBusy, IndexMismatch, IndexDamaged.
         """
         return _keeper(place).open(place, embedder=embedder, dim=dim, rules=rules, write=write)
+
+    @staticmethod
+    def maker(place: Place) -> Maker:
+        """What the index at this place was made with: nothing of it need be known. Raises what `open` raises."""
+        return _keeper(place).maker(place)
 
     @staticmethod
     def mend(place: Place, *, embedder: str, dim: int, rules: str = "", make: Make | None = None) -> CheckReport:
@@ -104,15 +112,16 @@ class Index(Protocol):
         stat: str = "",
         dated: str = "",
         collection: str | None = None,
+        added: float | None = None,
     ) -> bool:
         """Store a document whole, in place of an earlier version of its source; True if there was one.
 
         `vectors`: float32 (len(passages), dim). `digest`: sha256 of the original bytes; `stat`: what the caller wants
         to compare before reading them again; `dated`: the day that filters go by, if the
         document gives itself none; today if that is unknown too;
-        `collection`: None keeps the one it is in. When this returns, the document is stored for good. Raises ValueError
-        if a passage was not cut from the document or a vector is not one; IndexError_, with nothing changed, if it
-        could not be stored.
+        `collection`: None keeps the one it is in; `added`: when it came, Unix time, None for now. When this returns,
+        the document is stored for good. Raises ValueError if a passage was not cut from the document or a vector is not
+        one; IndexError_, with nothing changed, if it could not be stored.
         """
         ...
 
@@ -147,6 +156,13 @@ class Index(Protocol):
 
     def document(self, source_id: str) -> Document:
         """A document with its text. Raises KeyError if it is unknown, IndexDamaged if it does not hold."""
+        ...
+
+    def contents(self, source_id: str) -> tuple[Document, list[Passage], Vectors]:
+        """A document, its passages in order, and their vectors (passages, dim), each proven.
+
+        Raises KeyError if it is unknown, IndexDamaged if something of it does not hold.
+        """
         ...
 
     def passages(self, ids: Sequence[int]) -> list[Passage]:

@@ -56,6 +56,10 @@ class LocalIndex(Index):
         return LocalIndex(*opening.opened(Path(folder), Maker(embedder, dim, rules), write))
 
     @staticmethod
+    def maker(folder: Any) -> Maker:
+        return opening.maker_of(Path(folder))
+
+    @staticmethod
     def mend(folder: Any, *, embedder: str, dim: int, rules: str = "", make: Make | None = None) -> CheckReport:
         return opening.mend(Path(folder), Maker(embedder, dim, rules), make)
 
@@ -95,9 +99,10 @@ class LocalIndex(Index):
         stat: str = "",
         dated: str = "",
         collection: str | None = None,
+        added: float | None = None,
     ) -> bool:
         vectors = given.whole(document, passages, vectors, self.dim)
-        now = time.time()
+        now = time.time() if added is None else float(added)
         day = document.source.date or dated or date.fromtimestamp(now).isoformat()
         row = SourceRow(document.source, digest, stat, len(passages), len(document.text), now, day)
         change = self._store.change(
@@ -151,6 +156,18 @@ class LocalIndex(Index):
                 raise KeyError(source_id)
             return self._stored(con, owner[0]).document
 
+    def contents(self, source_id: str) -> tuple[Document, list[Passage], Vectors]:
+        with self._store.reading() as con:
+            if (owner := rows.owner(con, source_id)) is None:
+                raise KeyError(source_id)
+            stored = self._stored(con, owner[0])
+            passages = [rows.cut(con, stored, id) for id in stored.ids]
+            found = rows.vectors(con, self.dim, after=stored.ids.start - 1, until=stored.ids.stop - 1)
+            vectors = np.concatenate([np.empty((0, self.dim), np.float32), *(some for _, some in found)])
+        if len(vectors) != len(passages):
+            raise rows.damaged(f"{len(passages) - len(vectors)} vectors of {source_id} are missing")
+        return stored.document, passages, vectors
+
     def passages(self, ids: Sequence[int]) -> list[Passage]:
         with self._store.reading() as con:
             return [rows.cut(con, self._stored(con, rows.document_of(con, int(id))), int(id)) for id in ids]
@@ -202,18 +219,10 @@ class LocalIndex(Index):
         In a large index (`lexical.LARGE`) a passage must hold one of the query's rarest words.
         """
         with self._store.reading() as con:
-            among, terms = ids_of(con, where), lexical.query_terms(query)
-            now, count = rows.meta(con), self._counter(con)
-            passing = now.passages if among is None else len(among)
-            if now.passages >= lexical.LARGE:
-                return lexical.search_large(con, terms, k, now.top, passing / now.passages, among)
-
-            def frequency(term: str) -> int:
-                whole = count(term)  # rare in the whole, rare in a part of it: that need not be counted
-                rare = among is None or whole <= lexical.COMMON * passing
-                return whole if rare else lexical.frequency(con, term, among)
-
-            return lexical.search(con, lexical.rarer(terms, passing, frequency), k, among)
+            terms, now, among = lexical.query_terms(query), rows.meta(con), ids_of(con, where)
+            return lexical.ranked(
+                con, terms, k, passages=now.passages, top=now.top, count=self._counter(con), among=among
+            )
 
     def idf(self, terms: Sequence[str]) -> list[float]:
         with self._store.reading() as con:

@@ -42,6 +42,16 @@ def opened(folder: Path, maker: Maker, write: bool) -> tuple[Store, Lock | None]
         raise IndexError_(f"the index in {folder} cannot be opened: {error}") from error
 
 
+def maker_of(folder: Path) -> Maker:
+    """Who made the index. Raises IndexMissing, IndexMismatch, IndexDamaged."""
+    if store.state(folder) != "there":
+        raise store.missing(folder)
+    with closing(Store(folder, write=False)) as found, found.reading() as con:
+        meta = rows.meta(con)
+        _not_newer(folder, meta)
+        return Maker(meta.embedder, meta.dim, meta.rules)
+
+
 def remade(folder: Path, maker: Maker, make: Make, progress: Callable[[int, int], None]) -> int:
     """Make the index anew with another embedder or other rules; how many documents were made now.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from rag.errors import ConfigError
 
@@ -15,7 +16,9 @@ _FILE = re.compile(r"milvus:(?!//)(?P<path>.+\.db)")
 class Milvus:
     """`uri`: 'http://host:port', 'https://...', or the path of a file that Milvus Lite keeps; `name`: what the names of
     its collections begin with; `token`: 'user:password' or a key, never shown; `ca`: a PEM file of the authority that
-    signed the server's certificate, '' for those that the system trusts."""
+    signed the server's certificate, '' for those that the system trusts; `timeout_s`: how long an answer is waited for,
+    while the server is started again too; `here`: a folder of this machine for what can be made again from the server,
+    None: a temporary one."""
 
     uri: str
     name: str = "rag"
@@ -23,9 +26,18 @@ class Milvus:
     token: str = field(default="", repr=False)
     ca: str = ""
     timeout_s: float = 30.0
+    here: Path | None = field(default=None, compare=False)
 
     @staticmethod
-    def at(address: str, *, database: str = "", token: str = "", ca: str = "", timeout_s: float = 30.0) -> Milvus:
+    def at(
+        address: str,
+        *,
+        database: str = "",
+        token: str = "",
+        ca: str = "",
+        timeout_s: float = 30.0,
+        here: Path | None = None,
+    ) -> Milvus:
         """The place that a person wrote as an address. Raises ConfigError.
 
         >>> str(Milvus.at("milvus+tls://db.example.org:19530/papers"))
@@ -34,10 +46,10 @@ class Milvus:
         './papers.db'
         """
         if found := _FILE.fullmatch(address):
-            return Milvus(found["path"], timeout_s=timeout_s)
+            return Milvus(found["path"], timeout_s=timeout_s, here=here)
         if found := _SERVER.fullmatch(address):
             uri = f"{'https' if found['tls'] else 'http'}://{found['host']}"
-            return Milvus(uri, found["name"], database, token, ca, timeout_s)
+            return Milvus(uri, found["name"], database, token, ca, timeout_s, here)
         raise ConfigError(
             f"{address.rpartition('@')[2]!r} is no place of an index",
             "for example milvus://host:19530/name, milvus+tls://host:19530/name, or milvus:./file.db",

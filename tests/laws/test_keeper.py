@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import os
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,13 +13,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from milvus_server import Server
+from milvus_server import Server, Standalone, dropped, elsewhere
 from test_index import DIM, MAKER, made, several
 from test_index_filters import CASES, IDS, one, set_of
 
 from rag.errors import IndexBusy, IndexError_, IndexMismatch, IndexMissing
 from rag.filters import Filter
 from rag.index import DEFAULT, CollectionRow, Index, Milvus, SourceRow
+from rag.index.milvus import right
 from rag.types import Document, Mark, Passage, Source, Span
 
 
@@ -45,18 +47,35 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     server.stop()
 
 
+@pytest.fixture(scope="module")
+def standalone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Standalone]:
+    pytest.importorskip("milvus", reason="no standalone server is installed (pip install milvus==2.3.5)")
+    server = Standalone(tmp_path_factory.mktemp("standalone"))
+    yield server
+    server.stop()
+
+
 names = itertools.count()
 
 
-@pytest.fixture(params=["local", "milvus file", "milvus server"])
-def open_(request: pytest.FixtureRequest, tmp_path: Path) -> Open:
+@pytest.fixture(params=["local", "milvus file", "milvus server", "milvus standalone", "$MILVUS_URI"])
+def open_(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Open]:
     if request.param == "local":
-        return Open(tmp_path / "index")
+        yield Open(tmp_path / "index")
+        return
     with_milvus()
     if request.param == "milvus file":
-        return Open(Milvus.at(f"milvus:{tmp_path}/index.db"))
-    port = request.getfixturevalue("server").port
-    return Open(Milvus.at(f"milvus://127.0.0.1:{port}/law{next(names)}"))
+        yield Open(Milvus.at(f"milvus:{tmp_path}/index.db"))
+        return
+    name = f"law{os.getpid()}x{next(names)}"
+    if request.param == "$MILVUS_URI":
+        place = elsewhere(name)
+    else:
+        monkeypatch.setattr(right, "WAIT_S", 0.2)  # nothing else asks these
+        port = request.getfixturevalue(request.param.split()[1]).port
+        place = Milvus.at(f"milvus://127.0.0.1:{port}/{name}")
+    yield Open(place)
+    dropped(place)
 
 
 @pytest.fixture
@@ -205,6 +224,28 @@ def test_whatever_a_document_holds_comes_back_as_it_was(open_: Open, text: str) 
         assert index.check().ok
 
 
+def test_the_contents_of_a_document_are_all_that_was_put(open_: Open) -> None:
+    marks = (Mark(Span(0, 3), "heading", "One", 1),)
+    document, bare, vectors = made("a", [f"{n} words" for n in range(250)], marks=marks)
+    passages = [Passage.cut(document, p.span) for p in bare]
+    none = Document(Source.at("file:///none", "none"), "")
+    with open_() as index:
+        index.put(document, passages, vectors, dated="2020-02-02", collection="c", added=86_400.5)
+        index.put(none, [], np.empty((0, DIM), np.float32))
+        assert index.contents(none.source.id)[2].shape == (0, DIM)
+    assert Index.maker(open_.place) == (MAKER["embedder"], DIM, MAKER["rules"])
+    with open_(write=False) as index:
+        found = index.contents(document.source.id)
+        assert found[:2] == (document, passages)
+        assert np.array_equal(found[2], vectors)
+        assert found[2].dtype == np.float32
+        row = index.find(document.source.id)
+        assert row is not None
+        assert (row.added, row.dated, row.collection) == (86_400.5, "2020-02-02", "c")
+        with pytest.raises(KeyError):
+            index.contents("unknown")
+
+
 def test_a_long_text_comes_back_character_for_character(open_: Open) -> None:
     text = "".join(f"{n} né 桜 \U0001f600. " for n in range(9_000))  # more than one field of any engine holds
     document = Document(Source.at("file:///long", "long"), text)
@@ -332,6 +373,8 @@ def test_there_is_nothing_to_read_where_nothing_was_made(open_: Open) -> None:
     for _ in range(2):
         with pytest.raises(IndexMissing, match="no index"):
             open_(write=False)
+        with pytest.raises(IndexMissing, match="no index"):
+            Index.maker(open_.place)
 
 
 @pytest.mark.parametrize("changed", [{"embedder": "mini@2"}, {"dim": 8}, {"rules": "r2"}])

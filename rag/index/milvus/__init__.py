@@ -1,10 +1,13 @@
 """The keeper on Milvus, for those whom one machine does not hold: the same documents, passages and citations.
 
+    patience a server that is started again is waited for
     engine   the collections, and every call of the client
     texts    documents as strings
     words    words as every server counts alike, and their BM25
     view     what documents there are, at one moment
     writing  how a document is stored, and what is left of it swept
+    ranking  passages by their words, where the server counts them
+    mirror   the same on this machine, where it does not
     right    who may write
     opening  who made it
     proof    everything against what proves it
@@ -20,7 +23,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import replace
 from datetime import date
 from typing import Any, Self
@@ -33,8 +36,9 @@ from rag.filters import Filter
 from rag.index import Index, given, rows
 from rag.index.check import CheckReport, Make
 from rag.index.given import CollectionRow
-from rag.index.milvus import opening, proof, view, words, writing
-from rag.index.milvus.engine import MOST, Row
+from rag.index.milvus import opening, proof, view, writing
+from rag.index.milvus.mirror import Mirror
+from rag.index.milvus.ranking import Ranking, Served, nominated
 from rag.index.milvus.right import Right
 from rag.index.milvus.view import Entry, View
 from rag.index.milvus.writing import Shelf
@@ -46,30 +50,37 @@ from rag.vectors import Cosines, Ids, Vectors
 from rag.vectors.rows import best, depth, unit
 
 SLACK = 16  # more than asked for: what is as near as the last one must be looked at
-DEEP = 200  # passages whose words are looked at, at least
+KEYS = 200  # of one question
+UNSURE = -1
 
 
 class _Here(threading.local):
     view: View | None = None
+    words: Ranking | None = None
 
 
 class MilvusIndex(Index):
     """All documents of one place on Milvus. Made by `MilvusIndex.open`; safe to use from many threads."""
 
-    def __init__(self, shelf: Shelf, maker: Maker, right: Right | None) -> None:
+    def __init__(self, shelf: Shelf, born: str, right: Right | None, maker: Maker) -> None:
         self.place = shelf.engine.place
         self.embedder, self.dim, self.rules = maker
         self._shelf, self._right = shelf, right
+        self._mirror = None if shelf.ranked else Mirror(shelf, born, self.place.here)
         self._view, self._looking = View(), threading.Lock()
         self._here = _Here()
-        self._change = threading.RLock()
+        self._known = UNSURE
+        self._changing = threading.RLock()
         self._documents = Remembered[Document](lambda document: len(document.text))
 
     @staticmethod
     def open(place: Any, *, embedder: str, dim: int, rules: str = "", write: bool = True) -> MilvusIndex:
         maker = Maker(embedder, dim, rules)
-        shelf, right = opening.opened(place, maker, write)
-        return MilvusIndex(shelf, maker, right)
+        return MilvusIndex(*opening.opened(place, maker, write), maker)
+
+    @staticmethod
+    def maker(place: Any) -> Maker:
+        return opening.maker_of(place)
 
     @staticmethod
     def mend(place: Any, *, embedder: str, dim: int, rules: str = "", make: Make | None = None) -> CheckReport:
@@ -91,42 +102,69 @@ class MilvusIndex(Index):
     # -- moments -----------------------------------------------------------------------------------------------------
 
     @contextmanager
-    def _moment(self) -> Iterator[View]:
-        """What there is now; inside another moment of this thread, what there was then."""
+    def _moment(self, worded: bool = False) -> Iterator[View]:
+        """What there is now, with its words if they are asked for; inside another moment of this thread, what there was
+        then."""
         if self._here.view is not None:
             yield self._here.view
             return
-        self._here.view = self._now()
-        try:
-            yield self._here.view
-        finally:
-            self._here.view = None
+        with ExitStack() as held:
+            now, words = self._now(), None
+            while worded and (words := held.enter_context(self._words(now))) is None:
+                now = self._now()  # another process of this machine has seen a later moment
+            self._here.view, self._here.words = now, words
+            try:
+                yield now
+            finally:
+                self._here.view = self._here.words = None
+
+    def _words(self, now: View) -> AbstractContextManager[Ranking | None]:
+        return Served.at(self._shelf, now) if self._mirror is None else self._mirror.at(now)
 
     def _now(self) -> View:
         with self._looking:
-            self._view = view.caught_up(self._shelf.engine, self._shelf.documents, self._view)
+            if self._known != (term := self._term()) or term == UNSURE:
+                self._view = view.caught_up(self._shelf.engine, self._shelf.documents, self._view)
+                self._known = term
+            else:
+                self._shelf.engine.open()
             if self._view.moved:
                 raise IndexMismatch(f"the index at {self.place} was made anew meanwhile", "open it again")
             return self._view
 
-    @contextmanager
-    def _changing(self) -> Iterator[View]:
-        """The present, which nobody else of this process changes."""
+    def _term(self) -> int:
+        """Who has the right to write knows what there is, and need not ask."""
+        try:
+            if (right := self._right) is None:
+                return UNSURE
+            right.sure()
+            return right.term
+        except IndexError_:
+            return UNSURE
+
+    def _change(self, act: Callable[[View], list[Entry]]) -> View:
+        """Do it to the present, which nobody else of this process changes meanwhile; the present before."""
         if self._here.view is not None:
             raise RuntimeError("an index cannot be changed by a thread that is reading it")
-        with self._change:
+        with self._changing:
             if self._right is None:
                 raise IndexError_(f"the index at {self.place} is closed, or open for reading only")
             self._right.sure()
             now = self._now()
-            if swept := writing.sweep(self._shelf, now):
-                with self._looking:
-                    self._view = now = view.without(now, swept)
-            yield now
+            try:
+                if swept := writing.sweep(self._shelf, now):
+                    now = view.without(now, swept)
+                after = view.followed(now, act(now))
+            except BaseException:
+                self._known = UNSURE  # some of it may be there
+                raise
+            with self._looking:
+                self._view = after
+            return now
 
     @contextmanager
     def reading(self) -> Iterator[Self]:
-        with self._moment():
+        with self._moment(worded=True):
             yield self
 
     # -- documents ---------------------------------------------------------------------------------------------------
@@ -154,32 +192,41 @@ class MilvusIndex(Index):
         stat: str = "",
         dated: str = "",
         collection: str | None = None,
+        added: float | None = None,
     ) -> bool:
         vectors = given.whole(document, passages, vectors, self.dim)
-        with self._changing() as now:
-            known, seconds = now.live.get(document.source.id), time.time()
-            if collection is None:
-                collection = known.row.collection if known is not None else DEFAULT
-            day = document.source.date or dated or date.fromtimestamp(seconds).isoformat()
+        id, seconds = document.source.id, time.time() if added is None else float(added)
+        day = document.source.date or dated or date.fromtimestamp(seconds).isoformat()
+
+        def act(now: View) -> list[Entry]:
+            there = now.live[id].row.collection if id in now.live else DEFAULT
             counts = len(passages), len(document.text)
-            row = SourceRow(document.source, digest, stat, *counts, seconds, day, collection)
-            writing.put(self._shelf, now, document, passages, vectors, row)
-            return known is not None
+            row = SourceRow(document.source, digest, stat, *counts, seconds, day, there)
+            row = row if collection is None else replace(row, collection=collection)
+            return writing.put(self._shelf, now, document, passages, vectors, row, self._sure)
+
+        return id in self._change(act).live
+
+    def _sure(self) -> None:
+        if self._right is not None:
+            self._right.sure()
 
     def remove(self, *source_ids: str) -> bool:
-        with self._changing() as now:
+        def act(now: View) -> list[Entry]:
             gone = [now.live[id] for id in dict.fromkeys(source_ids) if id in now.live]
-            if gone:
-                writing.remove(self._shelf, now, gone)
-            return bool(gone)
+            return writing.remove(self._shelf, now, gone) if gone else []
+
+        before = self._change(act)
+        return any(id in before.live for id in source_ids)
 
     def note(
         self, source_id: str, *, stat: str | None = None, dated: str | None = None, collection: str | None = None
     ) -> None:
-        with self._changing() as now:
+        def act(now: View) -> list[Entry]:
             entry = now.live[source_id]
-            told = given.noted(entry.row, stat, dated, collection)
-            writing.note(self._shelf, now, [(entry, told)])
+            return writing.note(self._shelf, now, [(entry, given.noted(entry.row, stat, dated, collection))])
+
+        self._change(act)
 
     def collections(self) -> list[CollectionRow]:
         found: dict[str, list[int]] = {}
@@ -188,11 +235,11 @@ class MilvusIndex(Index):
         return [CollectionRow(name, len(found[name]), sum(found[name])) for name in sorted(found, key=raw)]
 
     def rename_collection(self, old: str, new: str) -> int:
-        with self._changing() as now:
+        def act(now: View) -> list[Entry]:
             told = [(e, replace(e.row, collection=new)) for e in now.live.values() if e.row.collection == old]
-            if told:
-                writing.note(self._shelf, now, told)
-            return len(told)
+            return writing.note(self._shelf, now, told) if told else []
+
+        return sum(entry.row.collection == old for entry in self._change(act).live.values())
 
     def sources(self) -> list[SourceRow]:
         with self._moment() as now:
@@ -206,6 +253,17 @@ class MilvusIndex(Index):
         with self._moment() as now:
             return self._loaded(now.live[source_id])
 
+    def contents(self, source_id: str) -> tuple[Document, list[Passage], Vectors]:
+        fields = ["document", "start", "end", "hash", "seal", "vector"]
+        with self._moment() as now:
+            entry = now.live[source_id]
+            document, ids = self._loaded(entry), writing.ids_of(entry)
+            found = self._shelf.engine.named(self._shelf.passages, ids, fields)
+        if missing := [id for id in ids if id not in found]:
+            raise IndexDamaged(f"{len(missing)} passages of {document.source.uri!r} are missing", "rag check")
+        vectors = np.asarray([writing.vector(found[id]) for id in ids], np.float32).reshape(len(ids), self.dim)
+        return document, [writing.cut(entry, document, found[id]) for id in ids], vectors
+
     def passages(self, ids: Sequence[int]) -> list[Passage]:
         fields = ["document", "start", "end", "hash", "seal"]
         with self._moment() as now:
@@ -217,8 +275,8 @@ class MilvusIndex(Index):
     def vectors_of(self, keys: Sequence[str]) -> dict[str, Vectors]:
         known: dict[str, Vectors] = {}
         asked = list(dict.fromkeys(keys))
-        for first in range(0, len(asked), DEEP):
-            some = ", ".join(f'"{key}"' for key in asked[first : first + DEEP])
+        for first in range(0, len(asked), KEYS):
+            some = ", ".join(f'"{key}"' for key in asked[first : first + KEYS])
             fields = ["id", "key", "seal", "vector"]
             for row in self._shelf.engine.rows(self._shelf.passages, f"key in [{some}]", fields):
                 with suppress(IndexDamaged):  # then it is embedded again
@@ -236,7 +294,7 @@ class MilvusIndex(Index):
         queries, found = unit(vectors, self.dim), []
         with self._moment() as now:
             for query in queries:
-                near = self._nominated(now, "vector", query.tolist(), depth(k) + SLACK, where, ["vector"])
+                near = nominated(self._shelf, now, "vector", query.tolist(), depth(k) + SLACK, where, ["vector"])
                 ids = np.asarray([row["id"] for row in near], np.int64)
                 stored = np.asarray([row["vector"] for row in near], np.float32).reshape(-1, self.dim)
                 found.append(best(query, ids, unit(stored, self.dim), k))
@@ -245,74 +303,22 @@ class MilvusIndex(Index):
         return ids_, np.asarray([cosines[:most] for _, cosines in found], np.float32).reshape(len(found), most)
 
     def lexical(self, query: str, k: int, where: Filter | None = None) -> list[tuple[int, float]]:
-        with self._moment() as now:
-            some = now.passing(where)
-            passing = now.passages if some is None else sum(entry.row.passages for entry in some)
-            terms = words.phrases(lexical.query_terms(query))
-
-            def frequency(term: str) -> int:
-                whole = self._holding(now, terms[term])
-                rare = some is None or whole <= lexical.COMMON * passing
-                return whole if rare else self._counted(terms[term], _among(some or []))
-
-            chosen = {term: terms[term] for term in lexical.rarer(list(terms), passing, frequency) if terms[term]}
-            if not chosen or k < 1:
-                return []
-            idf = {term: words.idf(now.passages, self._holding(now, phrase)) for term, phrase in chosen.items()}
-            asked = " ".join(dict.fromkeys(word for phrase in chosen.values() for word in phrase))
-            near = self._nominated(now, "sparse", asked, max(4 * k, DEEP), where, ["words", "text_words"])
-            mean = now.words / max(1, now.passages)
-            scores = [(r["id"], words.bm25(r["words"].split(), r["text_words"], chosen, idf, mean)) for r in near]
-            return sorted((pair for pair in scores if pair[1] > 0), key=lambda pair: (-pair[1], pair[0]))[:k]
+        with self._moment(worded=True):
+            assert self._here.words is not None
+            return self._here.words.best(query, k, where)
 
     def idf(self, terms: Sequence[str]) -> list[float]:
-        with self._moment() as now:
-            cut = words.phrases([lexical.phrase(term) for term in dict.fromkeys(terms)])
-            found = [self._holding(now, cut[lexical.phrase(term)]) for term in terms]
+        with self._moment(worded=True) as now:
+            assert self._here.words is not None
+            found = [self._here.words.holding(lexical.phrase(term)) for term in terms]
             return [math.log(1 + (now.passages - n + 0.5) / (n + 0.5)) for n in found]
-
-    def _nominated(
-        self, now: View, field: str, query: Any, k: int, where: Filter | None, fields: Sequence[str]
-    ) -> list[Row]:
-        """What the engine holds for the k nearest, of those that may be found now."""
-        some = now.passing(where)
-        numbers = {entry.number for entry in (now.live.values() if some is None else some)}
-        if not numbers:
-            return []
-        among, ask = "" if some is None else _among(some), min(k, MOST)
-        while True:
-            near = self._shelf.engine.nearest(self._shelf.passages, field, query, ask, among, ["document", *fields])
-            found = [row for row in near if row["document"] in numbers]
-            if len(found) >= k or len(near) < ask or ask == MOST:
-                return found
-            ask = min(2 * ask, MOST)  # it nominated what went, or does not count yet
-
-    def _holding(self, now: View, phrase: list[str]) -> int:
-        """How many passages hold this phrase now; counted once per moment."""
-        key = " ".join(phrase)
-        if key not in now.counts:
-            dead = f" and document not in [{', '.join(map(str, now.dead))}]" if now.dead else ""
-            now.counts[key] = self._counted(phrase, f"begun <= {now.seq}{dead}")
-        return now.counts[key]
-
-    def _counted(self, phrase: list[str], among: str) -> int:
-        if not phrase:
-            return 0
-        tests = [f'text_match(words, "{word}")' for word in dict.fromkeys(phrase)]
-        what, where = self._shelf.passages, " and ".join([*tests, among])
-        if len(phrase) == 1:
-            return self._shelf.engine.count(what, where)
-        found = self._shelf.engine.rows(what, where, ["words", "text_words"])  # the words must follow one another
-        cut = ((row["words"].split(), row["text_words"]) for row in found)
-        return sum(any(words.times(phrase, part) for part in (w[:n], w[n:])) for w, n in cut)
 
     # -- life --------------------------------------------------------------------------------------------------------
 
     def flush(self) -> None:
         """Sweep what went a while ago."""
         if self.writable:
-            with self._changing():
-                pass
+            self._change(lambda now: [])
 
     def check(self, make: Make | None = None) -> CheckReport:
         return self._mended(make if self.writable else None, taking_out=False)
@@ -333,21 +339,20 @@ class MilvusIndex(Index):
 
     def _again(self, entry: Entry, document: Document, make: Make) -> None:
         row, (passages, vectors) = entry.row, make(document)
-        with self._changing() as now:
-            told = replace(row, passages=len(passages))
+        vectors = given.whole(document, passages, vectors, self.dim)
+        told = replace(row, passages=len(passages))
+
+        def act(now: View) -> list[Entry]:
             stale = view.without_live(now, row.source.id)  # so that all of it is written again
-            writing.put(
-                self._shelf, stale, document, passages, given.whole(document, passages, vectors, self.dim), told
-            )
+            return writing.put(self._shelf, stale, document, passages, vectors, told)
+
+        self._change(act)
 
     def close(self) -> None:
-        with self._change:
+        with self._changing:
             if self._right is not None:
                 self._right.release()
                 self._right = None
             self._shelf.engine.close()
-
-
-def _among(some: Sequence[Entry]) -> str:
-    """The condition that a passage is of one of these documents."""
-    return f"document in [{', '.join(str(entry.number) for entry in some)}]"
+            if self._mirror is not None:
+                self._mirror.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -25,8 +26,11 @@ from rag.types import Source
 FORMAT = 1
 
 
-def opened(place: Milvus, maker: Maker, write: bool) -> tuple[Shelf, Right | None]:
-    """The collections, and the right to write them. Raises IndexMissing, IndexBusy, IndexMismatch, IndexError_."""
+def opened(place: Milvus, maker: Maker, write: bool) -> tuple[Shelf, str, Right | None]:
+    """The collections, what tells them from any others that had their name, and the right to write them.
+
+    Raises IndexMissing, IndexBusy, IndexMismatch, IndexError_.
+    """
     engine = _connected(place, write)
     held: Right | None = None
     try:
@@ -35,15 +39,16 @@ def opened(place: Milvus, maker: Maker, write: bool) -> tuple[Shelf, Right | Non
             engine.load("meta")
             held = right.taken(engine)
             if _meta(engine) is None:
-                Shelf(engine, 1).make(maker.dim)
-                _say(engine, maker, 1)
+                shelf = Shelf(engine, 1, engine.ranked)
+                shelf.make(maker.dim)
+                _say(engine, maker, 1, ranked=shelf.ranked, born=secrets.token_hex(8))
         meta = _current(engine)
         same(place, _maker(meta), maker)
-        shelf = Shelf(engine, meta["generation"])
+        shelf = _shelf(engine, meta)
         shelf.load()
         if write:
             Shelf(engine, shelf.generation - 1).drop()  # an older generation, whose readers are told to open again
-        return shelf, held
+        return shelf, meta.get("born", ""), held
     except BaseException:
         if held is not None:
             held.release()
@@ -62,15 +67,16 @@ def remade(place: Milvus, maker: Maker, make: Make, progress: Callable[[int, int
             meta = _current(engine)
             if _maker(meta) == maker:
                 return 0
-            old, new = Shelf(engine, meta["generation"]), Shelf(engine, meta["generation"] + 1)
-            if meta.get("making") != [*maker]:
-                new.drop()
-                new.make(maker.dim)
-                _say(engine, _maker(meta), old.generation, making=[*maker])
+            old, ranked, born = _shelf(engine, meta), engine.ranked, meta.get("born", "")
+            if meta.get("making") != [*maker, ranked]:
+                Shelf(engine, old.generation + 1).drop()
+                Shelf(engine, old.generation + 1, ranked).make(maker.dim)
+                _say(engine, _maker(meta), old.generation, ranked=old.ranked, born=born, making=[*maker, ranked])
+            new = Shelf(engine, old.generation + 1, ranked)
             old.load()
             new.load()
             number = _moved(old, new, maker, make, progress)
-            _say(engine, maker, new.generation)
+            _say(engine, maker, new.generation, ranked=ranked, born=born)
             seq = view.caught_up(engine, old.documents, View()).seq
             last = Entry(
                 0, seq + 1, MOVED, SourceRow(Source("", "", ""), "", "", 0, 0, 0.0, ""), "", 0, 0, 0, time.time()
@@ -103,6 +109,15 @@ def _moved(old: Shelf, new: Shelf, maker: Maker, make: Make, progress: Callable[
         number += 1
     progress(len(before.live), len(before.live))
     return number
+
+
+def maker_of(place: Milvus) -> Maker:
+    """Who made the index. Raises IndexMissing, IndexBusy, IndexMismatch, IndexError_."""
+    engine = _connected(place, write=False)
+    try:
+        return _maker(_current(engine))
+    finally:
+        engine.close()
 
 
 def there(place: Milvus) -> bool:
@@ -148,6 +163,10 @@ def _say(engine: Engine, maker: Maker, generation: int, **more: Any) -> None:
 
 def _maker(meta: dict[str, Any]) -> Maker:
     return Maker(meta["embedder"], meta["dim"], meta["rules"])
+
+
+def _shelf(engine: Engine, meta: dict[str, Any]) -> Shelf:
+    return Shelf(engine, meta["generation"], meta.get("ranked", True))
 
 
 def _missing(place: Milvus) -> IndexMissing:

@@ -27,7 +27,10 @@ WAIT_S = 1.0  # longer than a row takes to be written
 
 
 class Right(Protocol):
-    """Held from construction to `release`."""
+    """Held from construction to `release`. `term`: another one after it was lost and had again, and somebody else may
+    have written in between."""
+
+    term: int
 
     def sure(self) -> None:
         """Raises IndexError_ if it was lost."""
@@ -45,6 +48,8 @@ def taken(engine: Engine) -> Right:
 
 class FileRight:
     """A lock beside the file."""
+
+    term = 1
 
     def __init__(self, engine: Engine) -> None:
         try:
@@ -64,30 +69,39 @@ class Lease:
 
     def __init__(self, engine: Engine) -> None:
         self._engine, self._me = engine, f"process {os.getpid()} of {socket.gethostname()} ({secrets.token_hex(4)})"
-        self._until = 0.0
-        self._stop = threading.Event()
-        if holder := self._holder():
-            raise _busy(engine, f"it is held by {holder}")
-        self._say(time.time() + LEASE_S)
-        time.sleep(WAIT_S)
-        if (holder := self._holder()) != self._me:
-            raise _busy(engine, f"it is held by {holder}")
+        self._until, self.term = 0.0, 0
+        self._stop, self._turn, self._heard = threading.Event(), threading.Lock(), True
+        self._take()
         self._thread = threading.Thread(target=self._renew, name="rag-lease", daemon=True)
         self._thread.start()
 
     def sure(self) -> None:
-        """Raises IndexError_ if nobody could renew it in time."""
-        if time.time() >= self._until:
-            raise IndexError_(f"the right to write {self._engine.place} was lost", "start again to write")
+        """Where it ran out because the server could not be asked, take it again. Raises IndexBusy if another has it."""
+        if time.time() < self._until:
+            return
+        with self._turn:
+            if time.time() >= self._until:
+                self._take()
 
     def release(self) -> None:
         if self._stop.is_set():
             return
         self._stop.set()
-        self._thread.join()
-        with suppress(IndexError_):  # then it ends by itself
-            if self._holder() == self._me:
-                self._say(0.0)
+        self._thread.join(2.0)  # it may be waiting for a server that is not there
+        if self._heard and time.time() < self._until:  # else it ends by itself
+            with suppress(IndexError_):
+                if self._holder() == self._me:
+                    self._say(0.0)
+
+    def _take(self) -> None:
+        if (holder := self._holder()) not in ("", self._me):
+            raise _busy(self._engine, f"it is held by {holder}")
+        self._say(time.time() + LEASE_S)
+        time.sleep(WAIT_S)
+        if (holder := self._holder()) != self._me:
+            self._until = 0.0
+            raise _busy(self._engine, f"it is held by {holder}")
+        self.term += 1
 
     def _holder(self) -> str:
         """Who may write now; '' if nobody."""
@@ -101,10 +115,17 @@ class Lease:
 
     def _renew(self) -> None:
         while not self._stop.wait(LEASE_S / 3):
-            with suppress(IndexError_):  # the next turn tries again; `sure` says when it is too late
-                if self._holder() in ("", self._me):
-                    self._say(time.time() + LEASE_S)
+            with self._turn:
+                try:
+                    if time.time() < self._until and self._holder() == self._me:
+                        self._say(time.time() + LEASE_S)
+                    self._heard = True
+                except IndexError_:  # the next turn tries again; `sure` says when it is too late
+                    self._heard = False
 
 
 def _busy(engine: Engine, holder: str) -> IndexBusy:
-    return IndexBusy(f"{engine.place} is open for writing: {holder}", "one process writes, any number read")
+    return IndexBusy(
+        f"{engine.place} is open for writing: {holder}",
+        f"one process writes, any number read; one that was killed counts as gone after {LEASE_S:g} s",
+    )

@@ -81,17 +81,30 @@ class View:
 
 
 def caught_up(engine: Engine, what: str, view: View) -> View:
-    """The present, for one who knows an earlier moment."""
+    """The present, for one who knows an earlier moment; `engine` is told when something has changed since."""
     if len(view.dead) > TOO_MANY:
         view = View()
     rows = _rows_after(engine, what, view.seq)
     if not rows:
         return view
+    engine.moved()
+    return followed(view, map(Entry.of, rows))
+
+
+def followed(view: View, entries: Iterable[Entry]) -> View:
+    """The moment after these changes."""
     live, dead, seq, moved = dict(view.live), dict(view.dead), view.seq, view.moved
-    for entry in sorted(map(Entry.of, rows), key=lambda entry: entry.seq):
+    passages, words, content = view.passages, view.words, view.content
+    for entry in sorted(entries, key=lambda entry: entry.seq):
+        id = entry.row.source.id
+        before = live.get(id)
         _follow(live, dead, entry)
+        for sign, one in ((-1, before), (1, live.get(id))):
+            if one is not None:
+                passages += sign * one.row.passages
+                words, content = words + sign * one.words, (content + sign * one.content) % 2**256
         seq, moved = entry.seq, moved or entry.state == MOVED
-    return _summed(live, dead, seq, moved)
+    return View(seq, live, dead, passages, words, content, moved)
 
 
 def without(view: View, swept: Iterable[int]) -> View:
@@ -131,12 +144,6 @@ def _follow(live: dict[str, Entry], dead: dict[int, float], entry: Entry) -> Non
         dead.pop(entry.number, None)
     elif entry.state == BEGUN:
         dead[entry.number] = entry.since
-
-
-def _summed(live: Mapping[str, Entry], dead: Mapping[int, float], seq: int, moved: bool) -> View:
-    some = live.values()
-    passages, words = sum(e.row.passages for e in some), sum(e.words for e in some)
-    return View(seq, live, dead, passages, words, sum(e.content for e in some) % 2**256, moved)
 
 
 def _passes(where: Filter, row: SourceRow) -> bool:

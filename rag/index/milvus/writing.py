@@ -8,7 +8,7 @@ sending it again changes nothing.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -33,6 +33,7 @@ class Shelf:
 
     engine: Engine
     generation: int
+    ranked: bool = True  # by their words, by the server
 
     @property
     def documents(self) -> str:
@@ -50,7 +51,7 @@ class Shelf:
         """The collections, where they are not there yet."""
         self.engine.make(self.documents)
         self.engine.make(self.texts)
-        self.engine.make(self.passages, dim)
+        self.engine.make(self.passages, dim, self.ranked)
 
     def load(self) -> None:
         """Before anything is asked of them."""
@@ -73,9 +74,18 @@ def _number(*fields: bytes | int) -> int:
 
 
 def put(
-    shelf: Shelf, view: View, document: Document, passages: Sequence[Passage], vectors: Vectors, row: SourceRow
-) -> None:
-    """Store a document in place of an earlier version. Raises IndexError_; what was stored by then does not count."""
+    shelf: Shelf,
+    view: View,
+    document: Document,
+    passages: Sequence[Passage],
+    vectors: Vectors,
+    row: SourceRow,
+    sure: Callable[[], None] = lambda: None,
+) -> list[Entry]:
+    """Store a document in place of an earlier version; the change. `sure` raises where it may not count any more.
+
+    Raises IndexError_; what was stored by then does not count.
+    """
     own, parts = _own(document), pieces(document)
     blobs = [vector.astype("<f4").tobytes() for vector in vectors]
     spans = (n for p in passages for n in (p.span.start, p.span.end))
@@ -94,7 +104,9 @@ def put(
             shelf.engine.upsert(shelf.texts, texts[first : first + TOGETHER])
         for first in range(0, len(made), BATCH):
             shelf.engine.upsert(shelf.passages, made[first : first + BATCH])
+        sure()
     shelf.engine.upsert(shelf.documents, [entry.sent()])
+    return [entry]
 
 
 def _passage_rows(
@@ -118,20 +130,22 @@ def _passage_rows(
     return made
 
 
-def note(shelf: Shelf, view: View, told: Sequence[tuple[Entry, SourceRow]]) -> None:
-    """Say something new of documents that stay as they are, of all in one moment."""
+def note(shelf: Shelf, view: View, told: Sequence[tuple[Entry, SourceRow]]) -> list[Entry]:
+    """Say something new of documents that stay as they are, of all in one moment; the changes."""
     entries = [replace(entry, row=row, seq=view.seq + n) for n, (entry, row) in enumerate(told, start=1)]
     shelf.engine.upsert(shelf.documents, [entry.sent() for entry in entries])
+    return entries
 
 
-def remove(shelf: Shelf, view: View, gone: Sequence[Entry]) -> None:
-    """Let these documents count no more, all from one moment on."""
+def remove(shelf: Shelf, view: View, gone: Sequence[Entry]) -> list[Entry]:
+    """Let these documents count no more, all from one moment on; the changes."""
     now = time.time()
     entries = [
         replace(entry, number=_number(b"gone", raw(entry.row.source.id)), seq=view.seq + n, state=GONE, since=now)
         for n, entry in enumerate(gone, start=1)
     ]
     shelf.engine.upsert(shelf.documents, [entry.sent() for entry in entries])
+    return entries
 
 
 def sweep(shelf: Shelf, view: View) -> list[int]:
