@@ -167,10 +167,16 @@ def _months(pair: Pair) -> Iterator[Lack]:
 def _denial(pair: Pair) -> Iterator[Lack]:
     """'What can it not do?' where the sentence says what it can."""
     at = next((i for i, f in enumerate(pair.asked.folds) if f in _NOT), None)
-    if at is None or pair.kind is Kind.YES_NO or _DENYING.search(pair.said.text):
+    if at is None or pair.kind is Kind.YES_NO or _DENYING.search(pair.said.text) or _denied_too(pair):
         return
     if any(f.kind == "negation" and f.says.startswith("the claim") for f in compare(pair.asked, pair.said)):
         yield Lack("denial", pair.asked.texts[at])
+
+
+def _denied_too(pair: Pair) -> bool:
+    """True if the sentence denies a word that the question denies: 'Why can't they be sold?', 'they cannot be sold'."""
+    denied = {s for at, s in enumerate(pair.said.stems) if pair.said.negated[at] and pair.said.content[at]}
+    return any(pair.asked.negated[at] and s in denied for at, s in enumerate(pair.asked.stems))
 
 
 _NOT = frozenset("not never cannot cant dont doesnt didnt isnt arent wasnt werent wont couldnt".split())

@@ -18,6 +18,7 @@ RIVALS = 4  # sentences among which what speaks against one may decide
 _GAP = "\n\n"
 _SAYS_NOTHING = re.compile(r"\A[\W_]*\Z|^\|(?:\s*:?-+:?\s*\|)+", re.M)  # marks alone, the head of a table
 _NEAR = 3.0  # log-odds below the best short answer up to which another one is marked too
+_LOOKED_UP = 4.0  # log-odds that the row of a table gains if the question names it and its column: no reader is needed
 _SAME = 0.85  # share of common terms from which two sentences say the same
 
 
@@ -35,9 +36,12 @@ def ranked(
 ) -> list[Evidence]:
     """Every sentence of the hits as evidence, best first, each thing said once; support is the reader's logit through
     the logistic, so in [0, 1]. A short answer is marked in the first one, and in others where the reader thinks nearly
-    as much of it as of the best; in the row of a table, the cell whose column `question` names. `held_against`: the
+    as much of it as of the best; in the row of a table, the cell whose column `question` names, and the only row that
+    it names besides is what it looks for. `held_against`: the
     log-odds that the first few lose for what speaks against them, in their support too."""
     found = [one for hit, reading in zip(hits, readings, strict=True) for one in _weighed(hit, reading, question)]
+    if len({one.evidence.text for one in found if one.looked_up}) == 1:
+        found = [one.less(-_LOOKED_UP * one.looked_up) for one in found]
     found.sort(key=lambda one: -one.score)  # stable: of equals, what retrieval put first
     first = sorted((one.less(held_against(one.evidence)) for one in found[:RIVALS]), key=lambda one: -one.score)
     best = max((a.score for r in readings for a in r.answers if a is not None), default=0.0)
@@ -50,12 +54,14 @@ def ranked(
 
 @dataclass(frozen=True, slots=True)
 class _Weighed:
-    """A sentence with its joint score, its short answer, and how sure the reader is of that (log-odds)."""
+    """A sentence with its joint score, its short answer, how sure the reader is of that (log-odds), and whether it is
+    the row of a table that is asked about."""
 
     evidence: Evidence
     score: float
     answer: Span | None
     sure: float
+    looked_up: bool = False
 
     def less(self, cost: float) -> _Weighed:
         """The same with a lower score."""
@@ -77,7 +83,8 @@ def _weighed(hit: Hit, reading: Reading, question: str) -> Iterator[_Weighed]:
         cell = cells.asked(question, evidence.text, hit.passage.heading)
         if cell is not None:
             inside, sure = cell.shift(evidence.span.start), math.inf
-        yield _Weighed(evidence, score, inside, sure)
+        here = cell is not None and cells.looked_up(question, evidence.text, hit.passage.heading, cell)
+        yield _Weighed(evidence, score, inside, sure, here)
 
 
 def _chance(score: float) -> float:
