@@ -53,6 +53,7 @@ def test_a_question_that_differs_from_its_sentence_in_one_thing_is_seen_through(
         ("Who approached the evil spirts?", "He could not approach the evil spirits himself."),
         ("How many F-35 jets does Japan have?", "Japan has 40 F-35 jets."),
         ("How many trees were given?", "Two hundred and fifty trees were given."),
+        ("Why can't the racks be sold?", "The racks cannot be sold, because they contain asbestos."),
         ("Is the minimum 5 km?", "The maximum is 5 km."),  # yes or no is another matter
         ("venue of the Trump Takaichi meeting", "Trump and his guests met Takaichi at the palace."),
     ],
