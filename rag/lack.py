@@ -103,6 +103,20 @@ def _opposites(pair: Pair) -> Iterator[Lack]:
             yield Lack("opposite", pair.asked.texts[at], other)
 
 
+def _of_another(pair: Pair) -> Iterator[Lack]:
+    """'the vice chair' where the passage has a chair, and no vice: another one."""
+    for at, f in enumerate(pair.asked.folds[:-1]):
+        if f in _ANOTHER and pair.asked.stems[at] not in pair.around.stems:
+            if pair.asked.stems[at + 1] in pair.said.stems:
+                yield Lack("another", pair.asked.texts[at])
+
+
+_ANOTHER = frozenset(
+    "vice deputy assistant associate acting interim former honorary junior senior co ex non sub semi anti pre "
+    "post".split()
+)
+
+
 def _replaced(pair: Pair) -> Iterator[Lack]:
     """'encourage further progress' where the sentence has 'thwart further progress'. A word that stands nowhere in the
     documents is the asker's own for something, and no mismatch."""
@@ -221,7 +235,7 @@ def _like(word: str, have: set[str]) -> bool:
 
 
 RULES: tuple[Callable[[Pair], Iterator[Lack]], ...] = (
-    _numbers, _codes, _months, _opposites, _replaced, _denial, _no_number, _names,
+    _numbers, _codes, _months, _opposites, _of_another, _replaced, _denial, _no_number, _names,
 )  # fmt: skip
 
 
