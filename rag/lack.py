@@ -105,10 +105,9 @@ def _opposites(pair: Pair) -> Iterator[Lack]:
 
 def _of_another(pair: Pair) -> Iterator[Lack]:
     """'the vice chair' where the passage has a chair, and no vice: another one."""
-    for at, f in enumerate(pair.asked.folds[:-1]):
-        if f in _ANOTHER and pair.asked.stems[at] not in pair.around.stems:
-            if pair.asked.stems[at + 1] in pair.said.stems:
-                yield Lack("another", pair.asked.texts[at])
+    for at, (text, f) in enumerate(zip(pair.asked.texts[:-1], pair.asked.folds, strict=False)):
+        if text.lower() == f and f in _ANOTHER and pair.asked.stems[at] not in pair.around.stems:
+            yield from [Lack("another", text)] * (pair.asked.stems[at + 1] in pair.said.stems)
 
 
 _ANOTHER = frozenset(
