@@ -195,7 +195,7 @@ def _denied_too(pair: Pair) -> bool:
 _NOT = frozenset("not never cannot cant dont doesnt didnt isnt arent wasnt werent wont couldnt".split())
 _DENYING = re.compile(
     r"\b(?:un(?!der|i|t)|im(?=p)|non|dis(?=c|a|o))[a-z]{4,}"
-    r"|\b(?:except|exclud|outside|instead|only|rather|other than|few)",
+    r"|\b(?:except|exclud|outside|instead|only|rather|other than|else|few)",
     re.I,
 )
 
