@@ -10,8 +10,9 @@ process of its own with models loaded; the indexes must be equal, row for row, b
     Dask        the very same messages once more through the same cluster, all at once, with nothing done over them:
                 so many seconds, beside those of the whole; their bytes as pickled
 
-Seconds of CPU are those of all processes that took part: on a machine that is busy with something else they tell more
-than the clock does.
+At work is the share of the workers' time in which they had something to do; the rest goes into starting, loading their
+models, and waiting while one process stores. Seconds of CPU are those of all processes that took part: on a machine
+that is busy with something else they tell more than the clock does.
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ from rag.spread.processes import Processes
 from rag.spread.work import Rules
 
 MODEL, TOKENS = "all-minilm-l6-v2", 160
+HEAD = f"{'':<22}{'passages/s':>10}{'times':>8}{'CPU s':>10}{'at work':>9}{'talk':>9}{'MB out + in':>15}"
 
 
 class Heard(Pool):
@@ -115,7 +117,7 @@ def measured(folder: Path, where: Path, workers: int, cluster: str) -> dict[str,
 
 def _talk(heard: Heard, cluster: str, seconds: float) -> dict[str, float]:
     went, came = sum(len(m) for m, _ in heard.messages), sum(n for _, n in heard.messages)
-    told = {"messages": float(len(heard.messages)), "MB sent": went / 1e6, "MB received": came / 1e6}
+    told = {"MB sent": went / 1e6, "MB received": came / 1e6, "at work": heard.worked_s / (heard.size * seconds)}
     if isinstance(heard.pool, Processes):
         whole = heard.pool.roundtrip_s
         return told | {"talk, share": (whole - heard.pool.worked_s) / whole}
@@ -210,10 +212,12 @@ def ways(folder: Path, workers: Sequence[int], with_dask: bool) -> Iterator[tupl
 def row(name: str, told: dict[str, float], plain: dict[str, float]) -> str:
     """A line of the table."""
     rate, share = told["passages"] / told["seconds"], told.get("talk, share")
-    moved = f"{told['MB sent']:.1f} + {told['MB received']:.1f}" if share is not None else ""
-    said = f"{100 * share:.1f} %" if share is not None else ""
-    speed = plain["seconds"] / told["seconds"]
-    return f"{name:<22}{rate:>10.0f}{speed:>8.2f}{told['seconds of CPU']:>10.1f}{said:>9}{moved:>15}"
+    said = f"{name:<22}{rate:>10.0f}{plain['seconds'] / told['seconds']:>8.2f}{told['seconds of CPU']:>10.1f}"
+    if share is None:
+        return said
+    moved = f"{told['MB sent']:.1f} + {told['MB received']:.1f}"
+    at_work, talk = f"{100 * told['at work']:.0f} %", f"{100 * share:.1f} %"
+    return f"{said}{at_work:>9}{talk:>9}{moved:>15}"
 
 
 def main() -> None:
@@ -234,7 +238,10 @@ def main() -> None:
         parser.error("name a dataset")
     with tempfile.TemporaryDirectory(prefix="rag-spread-") as folder:
         write(args.data, args.documents, Path(folder))
-        print(f"{'':<22}{'passages/s':>10}{'times':>8}{'CPU s':>10}{'talk':>9}{'MB out + in':>15}", flush=True)
+        print(
+            f"{'':<22}{'passages/s':>10}{'times':>8}{'CPU s':>10}{'at work':>9}{'talk':>9}{'MB out + in':>15}",
+            flush=True,
+        )
         for _ in range(args.rounds):
             plain: dict[str, float] = {}
             for name, told in ways(Path(folder), args.workers, not args.no_dask):
