@@ -42,12 +42,14 @@ def free_port() -> int:
 class Server:
     """One `rag serve --shared`, a process."""
 
-    def __init__(self, name: str, folder: Path) -> None:
+    def __init__(self, name: str, folder: Path, place: str = "") -> None:
         self.name, self.port = name, free_port()
-        settings = {"llm.model": "none", "serve.hosts": "docs.example.org", "serve.name": name}
-        command = [sys.executable, "-m", "rag", "serve", "--shared", "-i", str(folder), "--port", str(self.port)]
+        settings = {"llm.model": "none", "serve.hosts": "docs.example.org", "serve.name": name, "index.place": place}
+        settings["index.folder"] = str(folder)
+        command = [sys.executable, "-m", "rag", "serve", "--shared", "--port", str(self.port)]
         command += [word for pair in settings.items() for word in ("--set", "=".join(pair))]
         command += ["--set", "serve.per_minute=1000000"]
+        folder.parent.mkdir(exist_ok=True)
         log = (folder.parent / f"{name}.log").open("wb")
         self.process = subprocess.Popen(command, stdout=log, stderr=log, env=os.environ | {"RAG_TOKEN": "s3cret"})
         log.close()
@@ -267,3 +269,34 @@ def test_a_token_has_one_limit_over_all_servers_and_other_names_are_refused(
         assert told[0] == 200 and told[-1] == 429
         assert http.get("/v1/collections", headers={"Host": "evil.example.org"}).status_code == 421
     assert servers[0].http.get("/v1/collections", headers={"Host": "evil.example.org"}).status_code == 421
+
+
+def test_two_servers_over_milvus_take_documents_in_and_one_is_killed(tmp_path: Path, seeds: Path) -> None:
+    """Machines of their own, as it were: each has its own folder, and only the server of Milvus in common."""
+    for library in ("pymilvus", "milvus_lite"):
+        pytest.importorskip(library, reason=f"{library} is not installed (the extra [milvus])")
+    from milvus_server import Server as Milvus
+
+    with ExitStack() as stack:
+        milvus = Milvus(tmp_path / "milvus")
+        stack.callback(milvus.kill)
+        place = f"milvus://127.0.0.1:{milvus.port}/balanced"
+        rag.open(place, documents=seeds, llm_model="none", index_folder=str(tmp_path / "own")).close()
+        servers = [Server(name, tmp_path / name / "index", place) for name in NAMES]
+        for server in servers:
+            stack.callback(server.end)
+        for server in servers:
+            server.wait()
+        http = stack.enter_context(balanced("alternating", servers, tmp_path))
+
+        def bring(n: int) -> int:
+            return http.post("/v1/documents", files=[("files", (f"{n}.txt", f"Mill {n} has {n} wheels."))]).status_code
+
+        with ThreadPoolExecutor(3) as pool:
+            assert list(pool.map(bring, range(4))) == [200] * 4
+        assert documents(servers[0].http) == documents(servers[1].http) >= {f"{n}.txt" for n in range(4)}
+        assert not [path for name in NAMES for path in (tmp_path / name / "index").rglob("*.txt")], "no bytes are kept"
+        servers[0].process.send_signal(signal.SIGKILL)
+        servers[0].process.wait()
+        assert "250" in http.post("/v1/answers", json={"question": TREES}).json()["text"]
+        assert bring(5) == 200 and "5.txt" in documents(servers[1].http)

@@ -70,3 +70,33 @@ def test_a_keeper_that_goes_away_ends_the_add_with_what_was_stored_and_the_next_
     with kept(tmp_path / "many") as adder:
         report = adder.add([folder], crew=Spread(lambda: pools[1]))
     assert (len(report.unchanged), len(report.added)) == (5, 10)
+
+
+@pytest.mark.slow
+def test_workers_of_this_machine_and_of_a_cluster_fill_a_collection_of_milvus(tmp_path: Path) -> None:
+    """What the plain add makes of the same files in a folder: the same documents, passages and answers to a search."""
+    for library in ("pymilvus", "milvus_lite", "distributed"):
+        pytest.importorskip(library, reason=f"{library} is not installed (the extras [milvus] and [dask])")
+    from milvus_server import Server
+    from spread.dasks import running
+
+    import rag
+
+    documents = folders.fill(tmp_path / "documents", 6)
+    settings = {"llm_model": "none", "read_model": "overlap", "index_folder": str(tmp_path / "own")}
+    with rag.open(tmp_path / "plain", documents=documents, **settings) as plain:
+        rows = [(row.source, row.digest, row.passages) for row in plain.sources()]
+        found = plain.search("When was the harbour of 3 widened?")
+    milvus = Server(tmp_path / "milvus")
+    try:
+        with running(tmp_path, 2) as dask:
+            for name, how in (("processes", {"workers": 2}), ("dask", {"cluster": dask.address})):
+                place = f"milvus://127.0.0.1:{milvus.port}/{name}"
+                with rag.Assistant(tmp_path / "own", rag.Config.load({"index.place": place}), write=True) as there:
+                    there.add([documents], **how)
+                    assert [(row.source, row.digest, row.passages) for row in there.sources()] == rows
+                    again = there.search("When was the harbour of 3 widened?")
+                    assert again[0].passage == found[0].passage  # equally good ones may come in another order
+                    assert [hit.score for hit in again] == pytest.approx([hit.score for hit in found], abs=1e-5)
+    finally:
+        milvus.kill()
