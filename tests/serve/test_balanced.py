@@ -213,17 +213,18 @@ def test_one_of_two_servers_is_killed_and_nobody_hears_of_it(kind: str, servers:
             asker.start()
         time.sleep(2)
         assert seen.good and not seen.failed
-        killed = time.monotonic()
         servers[0].process.send_signal(signal.SIGKILL)
-        before = seen.good
+        servers[0].process.wait()
+        dead, before = time.monotonic(), seen.good
         time.sleep(3)
         until.set()
         for asker in askers:
             asker.join()
         assert seen.good > before + 3, "the other one answers"
-        in_flight = [one for one in seen.failed if one[0] <= killed + 0.05]
-        assert seen.failed == in_flight, "requests that began after the kill failed"
-        assert len(in_flight) <= (3 if kind == "alternating" else 0), "a balancer asks the other one"
+        in_flight = [one for one in seen.failed if one[0] <= dead]
+        assert seen.failed == in_flight, "requests failed that began when it was dead"
+        assert not in_flight or kind != "nginx", "it asks the other one, also for what was under way"
+        assert len(in_flight) <= len(askers) or kind == "alternating"
         # the one that is left can write, though it was not the only one
         told = http.post("/v1/documents", files=[("files", ("after.txt", b"The mill burned down in 1902."))])
         assert told.status_code == 200 and "after.txt" in documents(servers[1].http)
