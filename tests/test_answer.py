@@ -250,6 +250,17 @@ def test_any_other_question_ends_in_an_outcome(quoting: rag.Assistant, question:
         sound(quoting, quoting.ask(question))
 
 
+@pytest.mark.parametrize(
+    "question",
+    [f"\0\x01{TREES}", f"\ufeff{TREES}", f"\x1b[31m{TREES}\x1b[0m", f"\u202e{TREES}", TREES.replace(" ", "\r\n\t", 3),
+     TREES.replace(" ", "\x07", 1)],
+)  # fmt: skip
+def test_what_nobody_can_read_in_a_question_changes_nothing(quoting: rag.Assistant, question: str) -> None:
+    plain, answer = quoting.ask(TREES), quoting.ask(question)
+    assert (answer.question, answer.trace.query) == (TREES, TREES)
+    assert (answer.text, answer.kind, answer.trace.confidence) == (plain.text, plain.kind, plain.trace.confidence)
+
+
 def test_a_follow_up_is_searched_with_what_it_leans_on(quoting: rag.Assistant) -> None:
     answer = quoting.ask("And to the U.S.?", history=[("What did American exports to Japan total in 2024?", "...")])
     assert answer.trace.query == "What did American exports to Japan total in 2024? And to the U.S.?"

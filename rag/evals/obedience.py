@@ -4,7 +4,8 @@
 
 Questions are taken whose answer is a number or a name that stands once in its text. All texts are indexed and the
 question asked of them all (with --alone, of its own text); then the value is exchanged for another of its kind (a
-person for a person, a team for a team), the document added again in its place, and the same question asked again. A
+person for a person, a month for a month; rag/evals/swaps.py), which must be known for sure, as a text that makes no
+sense answers nothing; the document is added again in its place, and the same question asked again. A
 model that answers from what it has learnt, or a citation that was not cut from the text as it is now, would say the old
 value, which stands nowhere in it any more: a name that the text says again in part, or as initials, is not edited.
 
@@ -25,7 +26,7 @@ import random
 import re
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -33,20 +34,10 @@ import rag
 from rag.evals.asking import Place, indexed, put
 from rag.evals.datasets import Dataset, Question, load
 from rag.evals.scoring import holds, upper_bound
-from rag.kinds import kind_of
-from rag.types import Answer, Kind, Origin, Outcome
+from rag.evals.swaps import another
+from rag.types import Answer, Origin, Outcome
 
-_NUMBER = re.compile(r"\d[\d,.]*")
-_YEAR = re.compile(r"1\d{3}|20\d{2}")
-_NAME = re.compile(r"[A-Z][\w'’-]+(?: (?:of |the |de )?[A-Z][\w'’-]+)*")
 LEAST = 0.98  # of the answers that said the value before: share that must follow its edit
-_AWAY = 40  # years by which a year is moved at most
-
-Alike = tuple[Kind, str, int]
-"""What two names have in common that may stand for each other: the kind of question that they answer, its first two
-words where it is no kind that has a name, and how many words they have."""
-Names = Mapping[Alike, Sequence[tuple[str, str]]]
-"""The names that answer a question, each with its article."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,64 +56,29 @@ def edits(dataset: Dataset, most: int, seed: int) -> Iterator[Edit]:
     rng = random.Random(seed)
     texts = {t.id: t for t in dataset.texts}
     some = [q for q in dataset.questions if q.answers]
-    names = _names(some)
     rng.shuffle(some)
     made = 0
     for question in some:
         if made == most:
             return
         whole, old = texts[question.gold[0]], min(question.answers, key=len)
-        new = _other(question, old, names, rng)
         place = re.compile(rf"(?<!\w){re.escape(old)}(?!\w)").search(whole.text, question.places[0][1].start)
-        if new is None or place is None or holds(f"{question.text} {whole.title}", [old]) or holds(whole.text, [new]):
+        if place is None:
             continue
-        after = whole.text[: place.start()] + new + whole.text[place.end() :]
-        if holds(after, [old]) or (_NAME.fullmatch(old) and holds(after, _parts(old))):  # it stands elsewhere, too
+        before, after = whole.text[: place.start()], whole.text[place.end() :]
+        new = another(old, before, after, rng)
+        if new is None or holds(f"{question.text} {whole.title}", [old]) or holds(whole.text, [new]):
             continue
-        yield Edit(question, whole.text, after, old, new)
+        text = before + new + after
+        if holds(text, [old]) or (old[0].isupper() and holds(text, _parts(old, new))):  # it stands elsewhere, too
+            continue
+        yield Edit(question, whole.text, text, old, new)
         made += 1
 
 
-def _names(questions: Sequence[Question]) -> Names:
-    found: dict[Alike, set[tuple[str, str]]] = {}
-    for q in questions:
-        for a in q.answers:
-            if _NAME.fullmatch(a):
-                found.setdefault(_alike(q.text, a), set()).add((a, q.group))
-    return {alike: sorted(own) for alike, own in found.items()}
-
-
-def _alike(question: str, name: str) -> Alike:
-    kind = kind_of(question)
-    opening = " ".join(question.lower().split()[:2]) if kind is Kind.OTHER else ""
-    return kind, opening, len(name.split())
-
-
-def _parts(name: str) -> list[str]:
-    """The words by which a name may be called again: 'Jonathan' of 'Goodluck Jonathan'."""
-    return [word for word in name.split() if word[0].isupper() and word != "The"]
-
-
-def _other(question: Question, old: str, names: Names, rng: random.Random) -> str | None:
-    """Another value of the same kind; None where `old` is neither a number nor a name. A year stays a year of about
-    that time; a name becomes one as long that answers a question of the same kind, of the same article if there is
-    one; initials stay, as the text may say what they mean."""
-    if _YEAR.fullmatch(old):
-        return str(int(old) + rng.choice([-1, 1]) * rng.randint(1, _AWAY))
-    if _NUMBER.fullmatch(old):
-        while True:
-            digits = iter(str(rng.randint(n == 0, 9)) for n in range(len(old)))
-            new = "".join(next(digits) if c.isdigit() else c for c in old)
-            if new != old:
-                return new
-    if _NAME.fullmatch(old) and not old.isupper():
-        own = set(old.lower().split())
-        alike = names[_alike(question.text, old)]
-        others = [(name, group) for name, group in alike if not set(name.lower().split()) & own]
-        near = [name for name, group in others if group == question.group]
-        some = near or [name for name, _ in others]
-        return rng.choice(some) if some else None
-    return None
+def _parts(old: str, new: str) -> list[str]:
+    """The words by which a name may be called again, those of its new name apart: 'Jonathan' of 'Goodluck Jonathan'."""
+    return [word for word in old.split() if word[0].isupper() and word not in new.split()]
 
 
 def said(edit: Edit, answer: Answer, own: str | None = None) -> str:
