@@ -28,12 +28,21 @@ def read_as(hit: Hit) -> str:
     return hit.passage.heading + _GAP * bool(hit.passage.heading) + hit.passage.text
 
 
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """`evidence`, best first; `lead`: that of the first one's short answer over other words of its sentence, infinite
+    where the reader cannot tell or has not marked it."""
+
+    evidence: tuple[Evidence, ...]
+    lead: float
+
+
 def ranked(
     hits: Sequence[Hit],
     readings: Sequence[Reading],
     question: str = "",
     held_against: Callable[[Evidence], float] = lambda _: 0.0,
-) -> list[Evidence]:
+) -> Ranked:
     """Every sentence of the hits as evidence, best first, each thing said once; support is the reader's logit through
     the logistic, so in [0, 1]. A short answer is marked in the first one, and in others where the reader thinks nearly
     as much of it as of the best; in the row of a table, the cell whose column `question` names, and the only row that
@@ -45,28 +54,31 @@ def ranked(
     found.sort(key=lambda one: -one.score)  # stable: of equals, what retrieval put first
     first = sorted((one.less(held_against(one.evidence)) for one in found[:RIVALS]), key=lambda one: -one.score)
     best = max((a.score for r in readings for a in r.answers if a is not None), default=0.0)
-    marked = [
-        replace(one.evidence, answer=one.answer if n == 0 or one.sure >= best - _NEAR else None)
-        for n, one in enumerate([*first, *found[RIVALS:]])
-    ]
-    return _distinct(marked)
+    kept = _distinct([*first, *found[RIVALS:]])
+    marked = (one.marked() if n == 0 or one.sure >= best - _NEAR else one.evidence for n, one in enumerate(kept))
+    return Ranked(tuple(marked), kept[0].lead if kept else math.inf)
 
 
 @dataclass(frozen=True, slots=True)
 class _Weighed:
-    """A sentence with its joint score, its short answer, how sure the reader is of that (log-odds), and whether it is
-    the row of a table that is asked about."""
+    """A sentence with its joint score, its short answer, how sure the reader is of that, and its lead (log-odds);
+    `looked_up`: True for the row of a table that is asked about."""
 
     evidence: Evidence
     score: float
-    answer: Span | None
-    sure: float
+    answer: Span | None = None
+    sure: float = -math.inf
+    lead: float = math.inf
     looked_up: bool = False
 
     def less(self, cost: float) -> _Weighed:
         """The same with a lower score."""
         score = self.score - cost
         return replace(self, score=score, evidence=replace(self.evidence, support=_chance(score)))
+
+    def marked(self) -> Evidence:
+        """The sentence with its short answer."""
+        return replace(self.evidence, answer=self.answer)
 
 
 def _weighed(hit: Hit, reading: Reading, question: str) -> Iterator[_Weighed]:
@@ -79,12 +91,14 @@ def _weighed(hit: Hit, reading: Reading, question: str) -> Iterator[_Weighed]:
         evidence = Evidence(hit, span.shift(shift), _chance(score))
         if evidence.text.lstrip("# ") in titles or _SAYS_NOTHING.search(evidence.text):
             continue
-        inside, sure = (answer.span.shift(shift), answer.score) if answer is not None else (None, -math.inf)
         cell = cells.asked(question, evidence.text, hit.passage.heading)
         if cell is not None:
-            inside, sure = cell.shift(evidence.span.start), math.inf
-        here = cell is not None and cells.looked_up(question, evidence.text, hit.passage.heading, cell)
-        yield _Weighed(evidence, score, inside, sure, here)
+            here = cells.looked_up(question, evidence.text, hit.passage.heading, cell)
+            yield _Weighed(evidence, score, cell.shift(evidence.span.start), math.inf, looked_up=here)
+        elif answer is not None:
+            yield _Weighed(evidence, score, answer.span.shift(shift), answer.score, answer.lead)
+        else:
+            yield _Weighed(evidence, score)
 
 
 def _chance(score: float) -> float:
@@ -92,16 +106,16 @@ def _chance(score: float) -> float:
     return 1 / (1 + math.exp(-max(-30.0, min(30.0, score))))
 
 
-def _distinct(evidence: Sequence[Evidence]) -> list[Evidence]:
-    """The evidence without sentences that say again what a better one said."""
-    kept: list[tuple[Evidence, set[str]]] = []
-    for e in evidence:
-        said = set(terms(e.text))
+def _distinct(found: Sequence[_Weighed]) -> list[_Weighed]:
+    """The sentences without those that say again what a better one said."""
+    kept: list[tuple[_Weighed, set[str]]] = []
+    for one in found:
+        said = set(terms(one.evidence.text))
         if said and not any(_same(said, other) for _, other in kept):
-            kept.append((e, said))
+            kept.append((one, said))
         if len(kept) == _MOST:
             break
-    return [e for e, _ in kept]
+    return [one for one, _ in kept]
 
 
 def _same(one: set[str], two: set[str]) -> bool:
