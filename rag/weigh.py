@@ -10,7 +10,7 @@ from itertools import zip_longest
 
 from rag import cells
 from rag.read import Reading
-from rag.text import terms
+from rag.text import stem, terms
 from rag.types import Evidence, Hit, Span
 
 _MOST = 20
@@ -19,6 +19,7 @@ _GAP = "\n\n"
 _SAYS_NOTHING = re.compile(r"\A[\W_]*\Z|^\|(?:\s*:?-+:?\s*\|)+", re.M)  # marks alone, the head of a table
 _NEAR = 3.0  # log-odds below the best short answer up to which another one is marked too
 _LOOKED_UP = 4.0  # log-odds that the row of a table gains if the question names it and its column: no reader is needed
+_DENIES = re.compile(r"\b(?:not|no|never|none|nor|neither|without|cannot)\b|n['’]t\b", re.I)
 _SAME = 0.85  # share of common terms from which two sentences say the same
 
 
@@ -108,16 +109,35 @@ def _chance(score: float) -> float:
 
 def _distinct(found: Sequence[_Weighed]) -> list[_Weighed]:
     """The sentences without those that say again what a better one said."""
-    kept: list[tuple[_Weighed, set[str]]] = []
+    kept: list[tuple[_Weighed, _Said]] = []
     for one in found:
-        said = set(terms(one.evidence.text))
-        if said and not any(_same(said, other) for _, other in kept):
+        said = _Said.of(one.evidence.text)
+        if said.terms and not any(said.again(other) for _, other in kept):
             kept.append((one, said))
         if len(kept) == _MOST:
             break
     return [one for one, _ in kept]
 
 
-def _same(one: set[str], two: set[str]) -> bool:
-    """True if two sentences share nearly all terms, and all with digits: 250 trees are not 300."""
-    return len(one & two) >= _SAME * min(len(one), len(two)) and not any(c.isdigit() for t in one ^ two for c in t)
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """The terms of a sentence, those that name something (a number, a word with a capital), and whether it denies."""
+
+    terms: frozenset[str]
+    names: frozenset[str]
+    denies: bool
+
+    @staticmethod
+    def of(text: str) -> _Said:
+        names = (stem(w) for w in re.findall(r"(?<=\s)[A-Z][\w'’-]*|\w*\d\w*", text))
+        return _Said(frozenset(terms(text)), frozenset(names), _DENIES.search(text) is not None)
+
+    def again(self, other: _Said) -> bool:
+        """True if two sentences share nearly all terms: not 250 trees and 300, not Leeds and York, not yes and no."""
+        differs = self.terms ^ other.terms
+        named = any(any(c.isdigit() for c in t) for t in differs)
+        exchanged = self.names - other.terms and other.names - self.terms
+        least = min(len(self.terms), len(other.terms))
+        return (
+            len(self.terms & other.terms) >= _SAME * least and not (named or exchanged) and self.denies == other.denies
+        )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from rag.compare import agreeing, conflicting, voices
 from rag.kinds import kind_of
 from rag.read import Reading, Short
 from rag.types import Answer, Document, Evidence, Hit, Kind, Origin, Outcome, Passage, Source, Span
+from rag.values import value_of
 
 
 @pytest.mark.parametrize(
@@ -168,9 +170,9 @@ ONE = ("The Blue Tower is 300 metres tall.", "300 metres")
     ],
 )
 def test_two_documents_agree_differ_or_only_seem_to(other: str, short: str, outcome: str) -> None:
-    heard = voices(Kind.NUMBER, [said(*ONE), said(other, short, 1)], lambda _: True)
+    heard = voices([said(*ONE), said(other, short, 1)], partial(value_of, Kind.NUMBER))
     assert bool(agreeing(HEIGHT, heard, {})) is (outcome == "agree")
-    assert bool(conflicting(HEIGHT, heard, {})) is (outcome == "differ")
+    assert bool(conflicting(Kind.NUMBER, HEIGHT, heard, {})) is (outcome == "differ")
 
 
 @pytest.mark.parametrize(
@@ -184,15 +186,16 @@ def test_two_documents_agree_differ_or_only_seem_to(other: str, short: str, outc
 )
 def test_dates_differ_only_in_what_both_say(one: str, two: str, differ: bool) -> None:
     both = [said(f"The bridge opened on {one}.", one), said(f"The bridge opened on {two}, we hear.", two, 1)]
-    heard = voices(Kind.DATE, both, lambda _: True)
-    assert bool(conflicting("When did the bridge open?", heard, {})) is differ
+    heard = voices(both, partial(value_of, Kind.DATE))
+    assert bool(conflicting(Kind.DATE, "When did the bridge open?", heard, {})) is differ
 
 
 def test_a_copy_and_a_second_sentence_of_one_document_count_once() -> None:
     first = said(*ONE)
-    assert len(voices(Kind.NUMBER, [first, said(*ONE, n=1)], lambda _: True)) == 1
-    assert len(voices(Kind.NUMBER, [first, said("It is 5 metres.", "5 metres")], lambda _: True)) == 1
-    assert voices(Kind.NUMBER, [first], lambda _: False) == []
+    value = partial(value_of, Kind.NUMBER)
+    assert len(voices([first, said(*ONE, n=1)], value)) == 1
+    assert len(voices([first, said("It is 5 metres.", "5 metres")], value)) == 1
+    assert voices([first], lambda _: None) == []
 
 
 @pytest.fixture(scope="module")
