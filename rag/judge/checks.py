@@ -14,7 +14,9 @@ from dataclasses import dataclass
 
 from rag.judge.align import Alignment
 from rag.judge.lexicon import ALIASES, FORMS, LIGHT, LINKS, MONTHS, OTHER, TITLES
+from rag.judge.measures import Places, clock, counted, excepted, listed, paired, qualified, ranked, shares
 from rag.judge.numbers import Number
+from rag.judge.parts import conditioned, mixed, reversed_
 from rag.judge.roles import acted, astray, bracketed, capitals, crossed, swapped, turned
 from rag.judge.shifts import modals, parted, shifts
 from rag.judge.statement import Name, Statement, Unit
@@ -49,6 +51,16 @@ COSTS = {
     "changed": 0.4,
     "step": 0.4,
     "future": 0.6,
+    "apart in one": 0.4,
+    "condition": 0.4,
+    "counted": 0.2,
+    "paired": 0.2,
+    "time": 0.15,
+    "share": 0.4,
+    "exception": 0.3,
+    "qualified": 0.4,
+    "ranked": 0.3,
+    "listed": 0.3,
 }
 # What is left for words that neither the quotes nor the question have: `ADDED` for each, so that one such word is one
 # too many ('poisonous trees', 'rice exports'), and less where they are more than `FREE` of the claim.
@@ -81,8 +93,26 @@ def compare(claim: Statement, quote: Statement, granted: Collection[str] = ()) -
         *_modality(alignment),
         *(_failure(kind, says) for kind, says in shifts(claim, quote, granted)),
         *(_failure("future", says) for says in modals(claim, quote, [alignment.best(at) for at in range(len(places))])),
+        *(_failure(kind, says) for kind, rule in _measures(claim, quote, places, granted) for says in rule),
         *_words(alignment, granted),
     ]
+
+
+def _measures(
+    claim: Statement, quote: Statement, places: Places, granted: Collection[str]
+) -> Iterator[tuple[str, Iterator[str]]]:
+    """What is said apart, and numbers, shares, exceptions and comparisons of other things: by what each costs."""
+    yield "apart in one", mixed(claim, quote, places)
+    yield "role", reversed_(claim, quote, places)
+    yield "condition", conditioned(claim, quote, places, granted)
+    yield "counted", counted(claim, quote, places)
+    yield "paired", paired(claim, quote)
+    yield "time", clock(claim, quote)
+    yield "share", shares(claim, quote)
+    yield "exception", excepted(claim, quote, places)
+    yield "qualified", qualified(claim, quote, places)
+    yield "ranked", ranked(claim, quote, places, granted)
+    yield "listed", listed(claim, quote, places)
 
 
 def _roles(claim: Statement, quote: Statement, places: Sequence[tuple[int, ...]]) -> Iterator[str]:
