@@ -9,12 +9,12 @@ sense answers nothing; the document is added again in its place, and the same qu
 model that answers from what it has learnt, or a citation that was not cut from the text as it is now, would say the old
 value, which stands nowhere in it any more: a name that the text says again in part, or as initials, is not edited.
 
-An answer that did not say the value before it was edited says nothing about following, and is counted apart; so is one
-that rests on another document. Of the others, an answer *follows* if it says the new value and not the old one, is
-*withheld* if the edited text is not answered from any more, and has gone *elsewhere* if it says neither value. Who is
-shown the *old* value is misled, whatever was said before: these are counted over all edits. An answer shows its whole
-sentence; how often the short answer marked in it is the new value, where it was the old one, is printed apart: it needs
-a reader who takes the new value for what was asked.
+An answer that did not say the value before it was edited says nothing about following, and is counted apart; edits are
+made until `--edits` values were said. Of these, an answer *follows* if it says the new value and not the old one, is
+*withheld* if the edited text is not answered from any more, rests on *another* document, or has gone *elsewhere* if it
+says neither value: only the first is counted as following. Who is shown the *old* value is misled, whatever was said
+before: these are counted over all edits. An answer shows its whole sentence; how often the short answer marked in it is
+the new value, where it was the old one, is printed apart: it needs a reader who takes the new value for what was asked.
 
 Exit code 1 where fewer than 98 % follow.
 """
@@ -38,6 +38,7 @@ from rag.evals.swaps import another
 from rag.types import Answer, Origin, Outcome
 
 LEAST = 0.98  # of the answers that said the value before: share that must follow its edit
+EVERY = 25  # edits between two lines of progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,16 +52,13 @@ class Edit:
     new: str
 
 
-def edits(dataset: Dataset, most: int, seed: int) -> Iterator[Edit]:
-    """At most `most` edits, the same ones for the same seed."""
+def edits(dataset: Dataset, seed: int) -> Iterator[Edit]:
+    """Every edit that can be made, in the same order for the same seed."""
     rng = random.Random(seed)
     texts = {t.id: t for t in dataset.texts}
     some = [q for q in dataset.questions if q.answers]
     rng.shuffle(some)
-    made = 0
     for question in some:
-        if made == most:
-            return
         whole, old = texts[question.gold[0]], min(question.answers, key=len)
         place = re.compile(rf"(?<!\w){re.escape(old)}(?!\w)").search(whole.text, question.places[0][1].start)
         if place is None:
@@ -73,7 +71,6 @@ def edits(dataset: Dataset, most: int, seed: int) -> Iterator[Edit]:
         if holds(text, [old]) or (old[0].isupper() and holds(text, _parts(old, new))):  # it stands elsewhere, too
             continue
         yield Edit(question, whole.text, text, old, new)
-        made += 1
 
 
 def _parts(old: str, new: str) -> list[str]:
@@ -108,7 +105,7 @@ def main() -> None:
     """The command; exit code 1 where fewer than `LEAST` follow."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("file", type=Path)
-    parser.add_argument("--edits", type=int, default=200)
+    parser.add_argument("--edits", type=int, default=200, help="whose value was said before")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--alone", action="store_true", help="ask each question of its own text only")
     parser.add_argument("--no-llm", action="store_true", help="quotes alone")
@@ -120,7 +117,9 @@ def main() -> None:
     dataset = load(args.file)
     with tempfile.TemporaryDirectory() as folder, rag.Assistant(Path(folder), config) as assistant:
         place = indexed_as(assistant, dataset)
-        for edit in edits(dataset, args.edits, args.seed):
+        for edit in edits(dataset, args.seed):
+            if sum(n for (was, _), n in counts.items() if was) == args.edits:
+                break
             source = place.source[edit.question.gold[0]]
             before, after = both(assistant, place, edit, dataset, args.alone)
             outcome = said(edit, after, _resting(after, source))
@@ -129,8 +128,10 @@ def main() -> None:
             worded[outcome] += any(c.origin is Origin.MODEL for c in after.claims)
             if marked(before, edit.old) and outcome not in ("withheld", "another"):
                 short.append(marked(after, edit.new))
-            if outcome == "old" or (known and outcome == "elsewhere"):
-                print(f"{outcome}: {edit.question.text} | {edit.old} -> {edit.new} | {after.text[:200]}")
+            if outcome == "old" or (known and outcome != "follows"):
+                print(f"{outcome}: {edit.question.text} | {edit.old} -> {edit.new} | {after.text[:200]}", flush=True)
+            if sum(counts.values()) % EVERY == 0:
+                print(f"  {sum(counts.values())} edits, {counts[True, 'follows']} follow", flush=True)
     print("\n".join(_summary(counts, worded)))
     print(f"short answers that were the old value and are the new one: {sum(short)} of {len(short)}")
     raise SystemExit(follow(counts)[0] < LEAST)
@@ -162,20 +163,20 @@ def _resting(answer: Answer, source: str) -> str:
 
 
 def follow(counts: Mapping[tuple[bool, str], int]) -> tuple[float, float, int]:
-    """The share that follows of the answers that rest on the edited text and said the value before; the bound over
-    which that share truly lies with a chance of 95 % (Clopper and Pearson); and of how many."""
-    known = {o: n for (was, o), n in counts.items() if was and o not in ("withheld", "another")}
-    given = sum(known.values())
-    if not given:
+    """The share that follows of the edits whose value was said before; the bound over which that share truly lies with
+    a chance of 95 % (Clopper and Pearson); and of how many."""
+    known = {o: n for (was, o), n in counts.items() if was}
+    made = sum(known.values())
+    if not made:
         return 0.0, 0.0, 0
-    return known.get("follows", 0) / given, 1 - upper_bound(given - known.get("follows", 0), given), given
+    return known.get("follows", 0) / made, 1 - upper_bound(made - known.get("follows", 0), made), made
 
 
 def _summary(counts: Mapping[tuple[bool, str], int], worded: Mapping[str, int]) -> Iterator[str]:
     known = {outcome: n for (was, outcome), n in counts.items() if was}
-    share, bound, given = follow(counts)
-    yield f"{sum(counts.values())} edits, {sum(known.values())} values said before, {given} of these answered after"
-    yield f"these follow {share:.1%}, say neither value {known.get('elsewhere', 0)}"
+    share, bound, made = follow(counts)
+    yield f"{sum(counts.values())} edits, of {made} the value was said before"
+    yield f"of these {known.get('follows', 0)} follow, {share:.1%}; say neither value {known.get('elsewhere', 0)}"
     yield f"the true share lies over {bound:.1%} with a chance of 95 %"
     yield f"withheld once edited {known.get('withheld', 0)}, answered from another document {known.get('another', 0)}"
     yield f"the old value is shown, of all edits: {sum(n for (_, o), n in counts.items() if o == 'old')}"

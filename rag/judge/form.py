@@ -54,7 +54,7 @@ def _asks(claim: str) -> bool:
 
 _DO = frozenset({"do", "does", "did"})
 _FINITE = frozenset("has had is are was were does did".split())
-_SUBJECTS = frozenset("a an the this that these those each every his her its their he she it they".split())
+_SUBJECTS = frozenset("each every he she they we".split())  # 'did the work', 'did it' are whole
 _LICENSED = frozenset(
     "neither nor not never only so than as rarely seldom hardly little what how why where when who".split()
 )

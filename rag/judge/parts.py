@@ -117,7 +117,8 @@ def mixed(claim: Statement, quote: Statement, places: Places) -> Iterator[str]:
 def _told(claim: Statement, verb: int, quote: Statement, places: Places) -> list[int]:
     """Where the quote has the verb itself, in some form of it, outside brackets."""
     spine, own = set(quote.spine), FORMS.get(claim.folds[verb], claim.stems[verb])
-    return [p for p in places[verb] if p in spine and FORMS.get(quote.folds[p], quote.stems[p]) == own]
+    same = [p for p in places[verb] if FORMS.get(quote.folds[p], quote.stems[p]) == own]
+    return [p for p in same if p in spine and quote.folds[p - 1 : p] not in (("a",), ("the",), ("of",))]
 
 
 def _fault(
