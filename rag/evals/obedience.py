@@ -2,12 +2,13 @@
 
     python -m rag.evals.obedience ../shared/data/reading/squad2-calibration.jsonl.gz [--edits 200] [--alone] [--no-llm]
 
-Questions are taken whose answer is a number or a name that stands once in its text. All texts are indexed and the
-question asked of them all (with --alone, of its own text); then the value is exchanged for another of its kind (a
-person for a person, a month for a month; rag/evals/swaps.py), which must be known for sure, as a text that makes no
-sense answers nothing; the document is added again in its place, and the same question asked again. A
-model that answers from what it has learnt, or a citation that was not cut from the text as it is now, would say the old
-value, which stands nowhere in it any more: a name that the text says again in part, or as initials, is not edited.
+Questions are taken whose answer is a number or a name that stands once in its text, and where no other text of that
+title has it in a sentence that speaks of the question. All texts are indexed and the question asked of them all (with
+--alone, of its own text); then the value is exchanged for another of its kind (a person for a person, a month for a
+month; rag/evals/swaps.py), which must be known for sure, as a text that makes no sense answers nothing; the document is
+added again in its place, and the same question asked again. A model that answers from what it has learnt, or a citation
+that was not cut from the text as it is now, would say the old value, which stands nowhere in it any more: a name that
+the text says again in part, or as initials, is not edited.
 
 An answer that did not say the value before it was edited says nothing about following, and is counted apart; edits are
 made until `--edits` values were said. Of these, an answer *follows* if it says the new value and not the old one, is
@@ -35,6 +36,7 @@ from rag.evals.asking import Place, indexed, put
 from rag.evals.datasets import Dataset, Question, load
 from rag.evals.scoring import holds, upper_bound
 from rag.evals.swaps import another
+from rag.text import sentences, terms
 from rag.types import Answer, Origin, Outcome
 
 LEAST = 0.98  # of the answers that said the value before: share that must follow its edit
@@ -63,6 +65,9 @@ def edits(dataset: Dataset, seed: int) -> Iterator[Edit]:
         place = re.compile(rf"(?<!\w){re.escape(old)}(?!\w)").search(whole.text, question.places[0][1].start)
         if place is None:
             continue
+        others = [t.text for t in dataset.texts if t.title == whole.title and t.id != whole.id]
+        if any(_answers(text, question.text, old) for text in others):
+            continue
         before, after = whole.text[: place.start()], whole.text[place.end() :]
         new = another(old, before, after, rng)
         if new is None or holds(f"{question.text} {whole.title}", [old]) or holds(whole.text, [new]):
@@ -71,6 +76,13 @@ def edits(dataset: Dataset, seed: int) -> Iterator[Edit]:
         if holds(text, [old]) or (old[0].isupper() and holds(text, _parts(old, new))):  # it stands elsewhere, too
             continue
         yield Edit(question, whole.text, text, old, new)
+
+
+def _answers(text: str, question: str, value: str) -> bool:
+    """True if a sentence of `text` has the value, and half of what is asked."""
+    asked = set(terms(question))
+    said = [s.of(text) for s in sentences(text)] if holds(text, [value]) else []
+    return any(holds(s, [value]) and 2 * len(asked & set(terms(s))) >= len(asked) for s in said)
 
 
 def _parts(old: str, new: str) -> list[str]:
@@ -158,8 +170,8 @@ def both(
 
 
 def _resting(answer: Answer, source: str) -> str:
-    """The claims that rest on that document: beside them, another one may still say the old value, and be quoted."""
-    return " ".join(words for words, claim in answer if any(c.source.id == source for c in claim.citations))
+    """The claims that rest on that document alone: another one may still say the old value, and stand beside it."""
+    return " ".join(words for words, claim in answer if {c.source.id for c in claim.citations} == {source})
 
 
 def follow(counts: Mapping[tuple[bool, str], int]) -> tuple[float, float, int]:

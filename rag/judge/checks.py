@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from rag.judge.align import Alignment
 from rag.judge.lexicon import ALIASES, FORMS, LIGHT, LINKS, MONTHS, OTHER, TITLES
-from rag.judge.measures import Places, clock, counted, excepted, listed, paired, qualified, ranked, shares
+from rag.judge.measures import Places, clock, counted, excepted, joined, listed, paired, qualified, ranked, shares
 from rag.judge.numbers import Number
 from rag.judge.parts import conditioned, mixed, reversed_
 from rag.judge.roles import acted, astray, bracketed, capitals, crossed, swapped, turned
@@ -61,6 +61,7 @@ COSTS = {
     "qualified": 0.4,
     "ranked": 0.3,
     "listed": 0.3,
+    "joined by": 0.3,
 }
 # What is left for words that neither the quotes nor the question have: `ADDED` for each, so that one such word is one
 # too many ('poisonous trees', 'rice exports'), and less where they are more than `FREE` of the claim.
@@ -113,6 +114,7 @@ def _measures(
     yield "qualified", qualified(claim, quote, places)
     yield "ranked", ranked(claim, quote, places, granted)
     yield "listed", listed(claim, quote, places)
+    yield "joined by", joined(claim, quote, places)
 
 
 def _roles(claim: Statement, quote: Statement, places: Sequence[tuple[int, ...]]) -> Iterator[str]:

@@ -12,6 +12,7 @@ listed       'A was B' of 'A and B'
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Collection, Iterator, Sequence
 
@@ -24,7 +25,7 @@ _YEAR = re.compile(r"1\d{3}|20\d{2}")
 _SHARES = frozenset("some most many few several all half none one two three each part".split())
 _EXCEPT = frozenset({"except", "excluding", "excepting", "save"})
 _NEAR = 6  # tokens before an exception among which its whole is named
-_WHOLE = frozenset("all every each always any everyone everybody".split())
+_WHOLE = frozenset("all every each always any everyone everybody daily weekly monthly".split())
 _QUALIFIERS = frozenset(
     "former ex acting deputy vice alleged proposed planned would-be retired honorary suspected".split()
 )
@@ -41,7 +42,8 @@ def counted(claim: Statement, quote: Statement, places: Places) -> Iterator[str]
         if thing is None or not places[thing] or not any(n.value == number.value for n in quote.numbers):
             continue
         owners = [_owner(quote, p) for p in _exact(claim, thing, quote, places)]
-        if all(o is not None and o.value != number.value for o in owners):
+        shared = any(key == number.value or key == claim.stems[thing] for key, _ in _shares(quote))
+        if not shared and all(o is not None and o.value != number.value for o in owners):
             other = owners[0]
             yield f"the quotes have {other.text if other else ''} {claim.texts[thing]}, the claim {number.text}"
 
@@ -114,8 +116,8 @@ def shares(claim: Statement, quote: Statement) -> Iterator[str]:
     for key, share in theirs.items():
         if key in own and own[key] != share:
             yield f"the quotes say '{share} of' it, the claim '{own[key]} of'"
-        elif isinstance(key, float) and key not in own and _plain(claim, key):
-            yield f"the quotes say '{share} of the' {key:g}"
+        elif key not in own and (_plain(claim, key) if isinstance(key, float) else _whole(claim, key)):
+            yield f"the quotes say '{share} of the {key if isinstance(key, str) else f'{key:g}'}'"
 
 
 def _shares(said: Statement) -> Iterator[tuple[float | str, str]]:
@@ -128,7 +130,8 @@ def _shares(said: Statement) -> Iterator[tuple[float | str, str]]:
         number = next((n for n in said.numbers if n.first == behind), None)
         if number is not None:
             yield number.value, f
-        elif behind < len(said.folds) and said.content[behind]:
+            behind = number.last + 1
+        if behind < len(said.folds) and said.content[behind] and f not in ("one", "each", "all", "part"):
             yield said.stems[behind], f
 
 
@@ -136,6 +139,11 @@ def _plain(claim: Statement, value: float) -> bool:
     """True if the claim says that number of a thing, 'the' or nothing before it, and no share anywhere."""
     here = [n for n in claim.numbers if n.value == value]
     return bool(here) and not any(claim.folds[n.first - 1 : n.first] == ("of",) for n in here)
+
+
+def _whole(claim: Statement, thing: str) -> bool:
+    """True if the claim says 'the' or 'all' of a thing."""
+    return any(s == thing and claim.folds[at - 1 : at] in (("the",), ("all",)) for at, s in enumerate(claim.stems))
 
 
 def excepted(claim: Statement, quote: Statement, places: Places) -> Iterator[str]:
@@ -217,3 +225,34 @@ def _joined(quote: Statement, one: int, two: int) -> bool:
     own = {quote.owners[first], quote.owners[last]} - {-1}
     rest = [quote.folds[at] for at in between if quote.owners[at] not in own]
     return bool(rest) and all(f in _JOINTS for f in rest) and ("and" in rest or "or" in rest)
+
+
+_MEANT = frozenset("it them then that this".split())
+_TURNED = {
+    one: two
+    for a, b in (
+        pair.split()
+        for pair in ("for against", "with without", "before after", "above below", "from to", "into out", "until since")
+    )
+    for one, two in ((a, b), (b, a))
+}
+
+
+def joined(claim: Statement, quote: Statement, places: Places) -> Iterator[str]:
+    """A preposition that is the opposite of the one that its word has in the quote."""
+    for at, own in enumerate(places):
+        mine, theirs = _joint(claim, at), {_joint(quote, p) for p in own}
+        pronoun = any(
+            f == mine and g in _MEANT for f, g in itertools.pairwise(quote.folds)
+        )  # 'before the war; after it'
+        way = mine in ("from", "to") and mine not in quote.folds
+        if mine in _TURNED and theirs == {_TURNED[mine]} and not (pronoun or way):
+            yield f"the quotes say '{_TURNED[mine]} {claim.texts[at]}', the claim '{mine}'"
+
+
+def _joint(said: Statement, at: int) -> str:
+    """The word before a token, articles left out."""
+    at -= 1
+    while at > 0 and said.folds[at] in _LOOSE - {"of"}:
+        at -= 1
+    return said.folds[at] if at >= 0 else ""

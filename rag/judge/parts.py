@@ -12,7 +12,7 @@ import itertools
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from rag.judge.lexicon import AUXILIARIES, FORMS, MONTHS, VERBS
+from rag.judge.lexicon import AUXILIARIES, FORMS, MODALS, MONTHS, VERBS
 from rag.judge.numbers import Number
 from rag.judge.statement import Statement
 
@@ -89,7 +89,13 @@ def _verb(said: Statement, at: int) -> bool:
         return not said.texts[at][0].isupper() or at == 0
     if said.texts[at][0].isupper() or not f.isalpha() or (at and said.folds[at - 1] in _NOUN_BEFORE):
         return False
-    return any(form in FORMS or form in VERBS for form in (f, f.removesuffix("s"))) or (f.endswith("ed") and len(f) > 4)
+    return any(form in FORMS or form in VERBS for form in (f, f.removesuffix("s"))) or _past(said, at)
+
+
+def _past(said: Statement, at: int) -> bool:
+    f = said.folds[at]
+    modal = any(g in MODALS for g in said.folds[max(0, at - 2) : at]) and said.content[at]
+    return modal or f == "born" or (f.endswith("ed") and len(f) > 3 and not f.endswith("eed"))
 
 
 def _telling(said: Statement, at: int) -> bool:
@@ -132,9 +138,10 @@ def _fault(
     slots = _slots(claim, part, verb), _slots(quote, here, there)
     if _done(claim, verb) != _passive(quote, there):
         slots = slots[0], slots[1][::-1]
+    displaced = _displaced(slots, quote, here, places)
     for at in range(part.start, part.end):
         own = _found(claim, at, quote, places) if at != verb else ()
-        if not own or _stands(own, at < verb, _joint(claim, at), quote, theirs, home):
+        if not own or (at != displaced and _stands(own, at < verb, _joint(claim, at), quote, theirs, home)):
             continue
         number = _number(claim, at)
         if number is not None:
@@ -153,9 +160,20 @@ def _fault(
             v for v in places[verb] if quote.folds[v] == quote.folds[there]
         ]  # 'was founded by A, B was founded by C'
         again = [other for other in theirs if other is not here and any(other.has(v) for v in same)]
-        if rival or any(other.has(p) for other in again for p in own):
+        if rival or at == displaced or any(other.has(p) for other in again for p in own):
             return claim.texts[at]
     return None
+
+
+_Slots = tuple[tuple[int | None, int | None], tuple[int | None, int | None]]
+
+
+def _displaced(slots: _Slots, quote: Statement, here: Part, places: Places) -> int | None:
+    """The claim's subject where that part of the quote names another one of its own, and says of it nowhere."""
+    (mine, _), (other, _) = slots
+    if mine is None or other is None or not here.subject or other > here.verb:
+        return None
+    return None if other in places[mine] or any(here.has(p) for p in places[mine]) else mine
 
 
 def _slots(said: Statement, part: Part, verb: int) -> tuple[int | None, int | None]:
@@ -189,7 +207,8 @@ def _stands(there: Sequence[int], ahead: bool, joint: str, quote: Statement, par
     meant = any({_joint(quote, p), joint} & _TIMES == {joint} & _TIMES for p in pronouns)
     if any(p < part.start for p in there) and (meant or (ahead and not part.subject)):
         return True
-    shared = not any(quote.content[p] for p in range(part.verb + 1, part.end))  # 'developed and published by N'
+    behind = range(part.verb + 1, part.end)
+    shared = not any(quote.content[p] or _number(quote, p) for p in behind)  # 'developed and published by N'
     return shared and home + 1 < len(parts) and any(parts[home + 1].has(p) for p in there)
 
 
