@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 from rag.judge.lexicon import AUXILIARIES, FORMS, MODALS, MONTHS, VERBS
 from rag.judge.numbers import Number
-from rag.judge.statement import Statement
+from rag.judge.statement import Statement, keys
 
 _CUTS = frozenset(
     ", ; : . but and or while whereas although though which who that when where before after if unless".split()
@@ -138,7 +138,7 @@ def _fault(
     slots = _slots(claim, part, verb), _slots(quote, here, there)
     if _done(claim, verb) != _passive(quote, there):
         slots = slots[0], slots[1][::-1]
-    displaced = _displaced(slots, quote, here, places)
+    displaced = _displaced(slots, claim, quote, here, places)
     for at in range(part.start, part.end):
         own = _found(claim, at, quote, places) if at != verb else ()
         if not own or (at != displaced and _stands(own, at < verb, _joint(claim, at), quote, theirs, home)):
@@ -168,12 +168,12 @@ def _fault(
 _Slots = tuple[tuple[int | None, int | None], tuple[int | None, int | None]]
 
 
-def _displaced(slots: _Slots, quote: Statement, here: Part, places: Places) -> int | None:
+def _displaced(slots: _Slots, claim: Statement, quote: Statement, here: Part, places: Places) -> int | None:
     """The claim's subject where that part of the quote names another one of its own, and says of it nowhere."""
     (mine, _), (other, _) = slots
     if mine is None or other is None or not here.subject or other > here.verb:
         return None
-    return None if other in places[mine] or any(here.has(p) for p in places[mine]) else mine
+    return None if any(here.has(p) for p in _found(claim, mine, quote, places)) else mine
 
 
 def _slots(said: Statement, part: Part, verb: int) -> tuple[int | None, int | None]:
@@ -194,7 +194,10 @@ def _found(claim: Statement, at: int, quote: Statement, places: Places) -> tuple
     if claim.folds[at] in MONTHS and claim.texts[at][0].isupper():
         month = MONTHS[claim.folds[at]]
         return tuple(p for p, f in enumerate(quote.folds) if MONTHS.get(f) == month and quote.texts[p][0].isupper())
-    return places[at] if claim.content[at] else ()
+    if not claim.content[at]:
+        return ()
+    called = {p for key in keys(claim.folds[at], claim.stems[at]) for p in quote.places.get(key, ())}  # 'Japanese'
+    return tuple(sorted(called.union(places[at])))
 
 
 def _stands(there: Sequence[int], ahead: bool, joint: str, quote: Statement, parts: Sequence[Part], home: int) -> bool:
