@@ -56,6 +56,10 @@ MEETING = "Neither Lund nor Weiss attended the meeting, but Okafor did."
 NORHAM = "The population of Norham doubled to 40,000 between 1950 and 1980."
 ISLAND = "Until 1990 the island belonged to Weissland; since then it has belonged to Bergland."
 PRIZES = "The first prize went to Anna, the second to Karl and the third to Maria."
+CARS_MADE = "A decade after the 1973 oil crisis, Honda, Toyota and Nissan opened US assembly plants."
+TREATIES = (
+    "Institutions were established through the Treaty of Rome 1957 and the Maastricht Treaty 2016, which was signed."
+)
 LISTS = "The air is made of oxygen and nitrogen, and the guests were the mayor and the king."
 
 
@@ -258,6 +262,10 @@ def score(claim: str, quote: str, question: str = "") -> float:
         ("The second prize went to Anna.", PRIZES),
         ("The third prize went to Karl.", PRIZES),
         ("Maria won the first prize.", PRIZES),
+        ("The Honda, Toyota and Nissan, in 1973.", CARS_MADE),
+        ("Honda, Toyota and Nissan opened US assembly plants in 1973.", CARS_MADE),
+        ("The Maastricht Treaty was signed on 1957.", TREATIES),
+        ("The quarter is Norham.", "A quarter along the Norham Harbour was named for them."),
         ("Oxygen was nitrogen.", LISTS),
         ("The mayor was the king.", LISTS),
         ("Five representatives does each electorate have.", SEATS),

@@ -14,7 +14,19 @@ from dataclasses import dataclass
 
 from rag.judge.align import Alignment
 from rag.judge.lexicon import ALIASES, FORMS, LIGHT, LINKS, MONTHS, OTHER, TITLES
-from rag.judge.measures import Places, clock, counted, excepted, joined, listed, paired, qualified, ranked, shares
+from rag.judge.measures import (
+    Places,
+    clock,
+    counted,
+    excepted,
+    joined,
+    listed,
+    paired,
+    placed,
+    qualified,
+    ranked,
+    shares,
+)
 from rag.judge.numbers import Number
 from rag.judge.parts import conditioned, mixed, reversed_
 from rag.judge.roles import acted, astray, bracketed, capitals, crossed, swapped, turned
@@ -114,6 +126,7 @@ def _measures(
     yield "qualified", qualified(claim, quote, places)
     yield "ranked", ranked(claim, quote, places, granted)
     yield "listed", listed(claim, quote, places)
+    yield "listed", placed(claim, quote, places)
     yield "joined by", joined(claim, quote, places)
 
 
@@ -346,14 +359,26 @@ _OWNER = re.compile(r"['’]s?$")
 
 
 def _dated(claim: Statement, quote: Statement) -> Iterator[Failure]:
-    """'They will give trees in 2026' where the quote has 'trees for the anniversary of America's founding in 2026': a
-    year that the quotes give to a thing the claim does not name."""
+    """'They will give trees in 2026' where the quote has 'trees for the anniversary of America's founding in 2026', 'it
+    opened in 1973' where it has 'after the 1973 oil crisis', or 'of the Treaty of Rome 1973': a year that the quotes
+    give to a thing the claim does not name."""
     for number in claim.numbers:
-        if claim.folds[number.first - 1 : number.first] != ("in",) or not _YEAR.fullmatch(number.text):
+        if claim.folds[number.first - 1 : number.first] not in (("in",), ("on",)) or not _YEAR.fullmatch(number.text):
             continue
-        heads = [_owned(quote, n.first - 2) for n in quote.numbers if n.text == number.text]
+        heads = [_owned(quote, n.first - 2) or _dating(quote, n) for n in quote.numbers if n.text == number.text]
         if heads and all(head is not None and quote.stems[head] not in claim.stems for head in heads):
             yield _failure("rival", f"the quotes have {number.text} for '{quote.texts[heads[0] or 0]}' only")
+
+
+def _dating(quote: Statement, year: Number) -> int | None:
+    """The thing that a year tells apart: the last of 'the 1973 oil crisis', 'Rome' of 'the Treaty of Rome 1957'; None
+    where it dates what happened."""
+    label, last = year.first - 1, year.last
+    if label >= 0 and quote.content[label] and quote.texts[label][0].isupper() and quote.folds[label] not in MONTHS:
+        return label
+    while last + 1 < len(quote.folds) and quote.content[last + 1] and quote.texts[last + 1].islower():
+        last += 1
+    return last if last > year.last and quote.folds[year.first - 1 : year.first] in (("the",), ("a",)) else None
 
 
 def _owned(quote: Statement, head: int) -> int | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from rag.judge.lexicon import AUXILIARIES, VERBS
+from rag.judge.lexicon import AUXILIARIES, EMPTY, VERBS
 from rag.text import fold
 
 _TALK = r"(?:text|passage|document|quote|evidence|context|question|answer|sentence|prompt)s?"
@@ -26,7 +26,8 @@ _TWICE = re.compile(r"(?<![^\W_])(?!(?:had|that|very|so|much)\b)([^\W_]{2,}),?\s
 
 def fault_of(claim: str, quotes: Sequence[str]) -> tuple[float, str] | None:
     """How far a claim is to be trusted that is no statement, and why; None if it is one."""
-    words = [fold(w) for w in re.findall(r"[^\W_]+(?:['’][^\W_]+)*", claim)]
+    written = re.findall(r"[^\W_]+(?:['’][^\W_]+)*", claim)
+    words = [fold(w) for w in written]
     if not words:
         return 0.0, "the claim is empty"
     if claim.rstrip("\"'”’) ").endswith("?") or _asks(claim):
@@ -37,7 +38,7 @@ def fault_of(claim: str, quotes: Sequence[str]) -> tuple[float, str] | None:
         return 0.1, "the claim speaks of the text or of itself"
     if (twice := _TWICE.search(claim)) and not any(twice.group().lower() in q.lower() for q in quotes):
         return 0.3, f"the claim says '{twice[1]}' twice"
-    if (words[-1] in _DANGLING and not claim.rstrip("\"'”’) ").endswith((".", "!"))) or not _has_verb(words):
+    if (words[-1] in _DANGLING and not claim.rstrip("\"'”’) ").endswith((".", "!"))) or not _has_verb(written):
         return 0.3, "the claim is not a whole sentence"
     return None
 
@@ -71,9 +72,11 @@ def _garbled(words: Sequence[str]) -> bool:
 
 
 def _has_verb(words: Sequence[str]) -> bool:
-    """Lenient: an auxiliary, a known verb, or an ending that a verb may have; long claims are presumed to have one."""
-    last = len(words) - 1
-    return last > 4 or any(
+    """Lenient: an auxiliary, a known verb, or an ending that a verb may have; long claims are presumed to have one, if
+    they have a word that may be one: 'The Honda, Toyota and Nissan, in 1973.' has none. `words`: as written."""
+    last, folds = len(words) - 1, [fold(w) for w in words]
+    presumed = last > 4 and any(not w[0].isupper() and not w[0].isdigit() and fold(w) not in EMPTY for w in words)
+    return presumed or any(
         w in AUXILIARIES or w in VERBS or (at and w.endswith(("ed", "en"))) or (0 < at < last and w.endswith("s"))
-        for at, w in enumerate(words)
+        for at, w in enumerate(folds)
     )

@@ -218,6 +218,20 @@ def listed(claim: Statement, quote: Statement, places: Places) -> Iterator[str]:
             yield f"the quotes name '{claim.texts[left]}' and '{claim.texts[right]}', and do not say that they are one"
 
 
+_WHERE = frozenset("in at from near to on with into along through around outside off".split())
+
+
+def placed(claim: Statement, quote: Statement, places: Places) -> Iterator[str]:
+    """'The quarter is Norham' where the quote only has the quarter 'in Norham'."""
+    for name in claim.names:
+        be, at = name.first - 1, name.first - 2
+        if be < 1 or claim.folds[be] not in _BE or not places[at] or not claim.content[at]:
+            continue
+        own = [n for n in quote.names if any(n.first <= p <= n.last for p in places[name.last])]
+        if own and all(_joint(quote, n.first) in _WHERE for n in own):
+            yield f"the quotes have '{_joint(quote, own[0].first)} {quote.named(own[0])}', and do not say it is that"
+
+
 def _joined(quote: Statement, one: int, two: int) -> bool:
     """True if nothing but 'and' or 'or' stands between two tokens, the rest of their names left out."""
     first, last = sorted((one, two))
