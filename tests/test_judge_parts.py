@@ -57,9 +57,7 @@ NORHAM = "The population of Norham doubled to 40,000 between 1950 and 1980."
 ISLAND = "Until 1990 the island belonged to Weissland; since then it has belonged to Bergland."
 PRIZES = "The first prize went to Anna, the second to Karl and the third to Maria."
 CARS_MADE = "A decade after the 1973 oil crisis, Honda, Toyota and Nissan opened US assembly plants."
-TREATIES = (
-    "Institutions were established through the Treaty of Rome 1957 and the Maastricht Treaty 2016, which was signed."
-)
+TREATIES = "It was set up by the Treaty of Rome 1957 and the Maastricht Treaty 2016, which was signed."
 LISTS = "The air is made of oxygen and nitrogen, and the guests were the mayor and the king."
 
 

@@ -16,6 +16,7 @@ import itertools
 import re
 from collections.abc import Collection, Iterator, Sequence
 
+from rag.judge.lexicon import MONTHS
 from rag.judge.numbers import Number
 from rag.judge.statement import Statement
 
@@ -270,3 +271,37 @@ def _joint(said: Statement, at: int) -> str:
     while at > 0 and said.folds[at] in _LOOSE - {"of"}:
         at -= 1
     return said.folds[at] if at >= 0 else ""
+
+
+_OWNER = re.compile(r"['’]s?$")
+
+
+def dated(claim: Statement, quote: Statement) -> Iterator[str]:
+    """'They will give trees in 2026' where the quote has 'trees for the anniversary of America's founding in 2026', 'it
+    opened in 1973' where it has 'after the 1973 oil crisis', or 'of the Treaty of Rome 1973': a year that the quotes
+    give to a thing the claim does not name."""
+    for number in claim.numbers:
+        if claim.folds[number.first - 1 : number.first] not in (("in",), ("on",)) or not _YEAR.fullmatch(number.text):
+            continue
+        heads = [_owned(quote, n.first - 2) or _dating(quote, n) for n in quote.numbers if n.text == number.text]
+        if heads and all(head is not None and quote.stems[head] not in claim.stems for head in heads):
+            yield f"the quotes have {number.text} for '{quote.texts[heads[0] or 0]}' only"
+
+
+def _dating(quote: Statement, year: Number) -> int | None:
+    """The thing that a year tells apart: the last of 'the 1973 oil crisis', 'Rome' of 'the Treaty of Rome 1957'; None
+    where it dates what happened."""
+    label, last = year.first - 1, year.last
+    if label >= 0 and quote.content[label] and quote.texts[label][0].isupper() and quote.folds[label] not in MONTHS:
+        return label
+    while last + 1 < len(quote.folds) and quote.content[last + 1] and quote.texts[last + 1].islower():
+        last += 1
+    return last if last > year.last and quote.folds[year.first - 1 : year.first] in (("the",), ("a",)) else None
+
+
+def _owned(quote: Statement, head: int) -> int | None:
+    """`head` if it is a thing of somebody's or something's and is followed by 'in', as 'America's founding in'."""
+    if head < 1 or quote.folds[head + 1] != "in" or not quote.content[head] or quote.texts[head][0].isupper():
+        return None
+    of = "of" in quote.folds[max(0, head - 2) : head]
+    return head if of or _OWNER.search(quote.texts[head - 1]) else None
