@@ -24,6 +24,8 @@ TORCH_CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 TOOLS = {  # a Debian package: what needs it, the names under which it may be there already
     "chromium": ("the browser tests", ("chromium", "chromium-browser", "google-chrome")),
     "strace": ("the tests that kill a process at each system call", ("strace",)),
+    "nginx-light": ("the test behind nginx", ("nginx", "/usr/sbin/nginx")),
+    "haproxy": ("the test behind HAProxy", ("haproxy", "/usr/sbin/haproxy")),
 }
 
 

@@ -120,9 +120,14 @@ class Crew(Protocol):
     """Those who bring files into step for an `Adder`, in its stead (rag/spread)."""
 
     def work(
-        self, adder: Adder, files: Sequence[Path], collection: str | None, tally: Tally, told: Callable[[int], None]
+        self,
+        adder: Adder,
+        files: Sequence[Path],
+        collection: str | None,
+        tally: Tally,
+        told: Callable[[int, float], None],
     ) -> None:
-        """Every file, in this order, as `Adder.one` would; `told`: how many are done."""
+        """Every file, in this order, as `Adder.one` would; `told`: how many are done, and which part of the next."""
         ...
 
 

@@ -10,12 +10,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from rag.text import terms
+from rag.text import stem, terms, words
 from rag.types import Span
 
 _NAMED = re.compile(r"(?:^|; )([^:;|]{1,80}): ([^;]+)")
 _BORDER = re.compile(r"(?<!\\)\|")
 _HALF = 0.5
+_HOW = frozenset(("much", "mani"))
 
 
 def asked(question: str, row: str, heading: str) -> Span | None:
@@ -26,16 +27,36 @@ def asked(question: str, row: str, heading: str) -> Span | None:
     ...     "Device: Phone; Cycle: 3 years; Budget: 700 EUR")
     '700 EUR'
     """
-    wanted = set(terms(question))
+    wanted, every = set(terms(question)), _stems(question)
     named = []
     for name, value in _cells(row, heading):
         column, said = set(terms(name)), set(terms(value.of(row)))
-        if column and said and not said <= wanted and len(column & wanted) >= _HALF * len(column):
-            named.append((len(column & wanted) / len(column), len(column & wanted), value))
+        met = column & wanted if column else (column := _stems(name)) & every  # 'What to do' has no telling word
+        if column and said and not said <= wanted and len(met) >= _HALF * len(column):
+            named.append((len(met) / len(column), len(met), value))
     named.sort(key=lambda found: found[:2], reverse=True)
     if not named or (len(named) > 1 and named[0][:2] == named[1][:2]):
         return None
     return named[0][2]
+
+
+def looked_up(question: str, row: str, heading: str, cell: Span) -> bool:
+    """True if `row` is the one that is asked about: each telling word of `question` stands in it, outside `cell`, or
+    over it, and one of them in a cell.
+
+    >>> row = "Device: Phone; Cycle: 3 years; Budget: 700 EUR"
+    >>> [looked_up(f"What is the budget for a {thing}?", row, "", Span(38, 45)) for thing in ("phone", "laptop")]
+    [True, False]
+    """
+    cells = list(_cells(row, heading))
+    keys = {s for _, value in cells if value != cell for s in _stems(value.of(row))}
+    over = _stems(heading).union(*(_stems(name) for name, _ in cells))
+    telling = set(terms(question)) - _HOW
+    return bool(keys & telling) and telling <= keys | over
+
+
+def _stems(text: str) -> set[str]:
+    return {stem(s.of(text)) for s in words(text)}
 
 
 def _cells(row: str, heading: str) -> Iterator[tuple[str, Span]]:

@@ -135,6 +135,8 @@ class ServeConfig:
     body_mb: int = _int(100, 1, 4096, "MB of one uploaded request; other requests: 1 MB")
     body_s: float = _float(30.0, 0.1, 3600.0, "seconds in which a request's body must arrive")
     answer_s: float = _float(300.0, 1.0, 86_400.0, "seconds after which an answer is given up")
+    hosts: str = _text("", "names under which a balancer or proxy before it is known, with spaces: docs.example.org")
+    name: str = _text("", "of this server among several: the ids of its uploads begin with it, for the balancer")
 
 
 @dataclass(frozen=True, slots=True)

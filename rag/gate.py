@@ -69,12 +69,10 @@ OVERLAP = Gate(
 def signals(
     question: str, readings: Sequence[Reading], texts: Sequence[str], weights: Mapping[str, float]
 ) -> dict[str, float]:
-    """What speaks for an answer: the reader's logits (best span over null, best sentence, relevance, lead of the best
-    passage), and the shares, in [0, 1], of the question's weight and of its names and numbers that the best passage
-    holds. `weights`: idf by stem of the question's terms.
+    """What speaks for an answer, beside its sentence: the reader's logits (best span over null, relevance, lead of the
+    best passage), and the shares, in [0, 1], of the question's weight and of its names and numbers that the best
+    passage holds. `readings`, one at least, of `texts`; `weights`: idf by stem of the question's terms.
     """
-    if not readings:
-        return {"span": -_CLIP, "sentence": -_CLIP, "relevance": -_CLIP, "lead": 0.0, "coverage": 0.0, "names": 0.0}
     spans = [r.best_score - r.null for r in readings]
     tops = [max((s for _, s in r.sentences), default=-_CLIP) for r in readings]
     best = max(range(len(readings)), key=lambda i: (spans[i] + tops[i], -i))
@@ -83,7 +81,6 @@ def signals(
     total = sum(weights.values())
     return {
         "span": _clip(spans[best]),
-        "sentence": _clip(tops[best]),
         "relevance": _clip(readings[best].relevance),
         "lead": _clip(spans[best] - max(others)) if others else 0.0,
         "coverage": sum(w for t, w in weights.items() if t in held) / total if total else 0.0,

@@ -103,6 +103,19 @@ def _opposites(pair: Pair) -> Iterator[Lack]:
             yield Lack("opposite", pair.asked.texts[at], other)
 
 
+def _of_another(pair: Pair) -> Iterator[Lack]:
+    """'the vice chair' where the passage has a chair, and no vice: another one."""
+    for at, (text, f) in enumerate(zip(pair.asked.texts[:-1], pair.asked.folds, strict=False)):
+        if text.lower() == f and f in _ANOTHER and pair.asked.stems[at] not in pair.around.stems:
+            yield from [Lack("another", text)] * (pair.asked.stems[at + 1] in pair.said.stems)
+
+
+_ANOTHER = frozenset(
+    "vice deputy assistant associate acting interim former honorary junior senior co ex non sub semi anti pre "
+    "post".split()
+)
+
+
 def _replaced(pair: Pair) -> Iterator[Lack]:
     """'encourage further progress' where the sentence has 'thwart further progress'. A word that stands nowhere in the
     documents is the asker's own for something, and no mismatch."""
@@ -167,16 +180,22 @@ def _months(pair: Pair) -> Iterator[Lack]:
 def _denial(pair: Pair) -> Iterator[Lack]:
     """'What can it not do?' where the sentence says what it can."""
     at = next((i for i, f in enumerate(pair.asked.folds) if f in _NOT), None)
-    if at is None or pair.kind is Kind.YES_NO or _DENYING.search(pair.said.text):
+    if at is None or pair.kind is Kind.YES_NO or _DENYING.search(pair.said.text) or _denied_too(pair):
         return
     if any(f.kind == "negation" and f.says.startswith("the claim") for f in compare(pair.asked, pair.said)):
         yield Lack("denial", pair.asked.texts[at])
 
 
+def _denied_too(pair: Pair) -> bool:
+    """True if the sentence denies a word that the question denies: 'Why can't they be sold?', 'they cannot be sold'."""
+    denied = {s for at, s in enumerate(pair.said.stems) if pair.said.negated[at] and pair.said.content[at]}
+    return any(pair.asked.negated[at] and s in denied for at, s in enumerate(pair.asked.stems))
+
+
 _NOT = frozenset("not never cannot cant dont doesnt didnt isnt arent wasnt werent wont couldnt".split())
 _DENYING = re.compile(
     r"\b(?:un(?!der|i|t)|im(?=p)|non|dis(?=c|a|o))[a-z]{4,}"
-    r"|\b(?:except|exclud|outside|instead|only|rather|other than|few)",
+    r"|\b(?:except|exclud|outside|instead|only|rather|other than|else|few)",
     re.I,
 )
 
@@ -215,7 +234,7 @@ def _like(word: str, have: set[str]) -> bool:
 
 
 RULES: tuple[Callable[[Pair], Iterator[Lack]], ...] = (
-    _numbers, _codes, _months, _opposites, _replaced, _denial, _no_number, _names,
+    _numbers, _codes, _months, _opposites, _of_another, _replaced, _denial, _no_number, _names,
 )  # fmt: skip
 
 

@@ -8,10 +8,12 @@ from __future__ import annotations
 import os
 import shutil
 import threading
-from collections.abc import Callable, Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Self, TypedDict
+from typing import TYPE_CHECKING, BinaryIO, Literal, Self, TypedDict
 from urllib.parse import unquote
 
 from rag.config import Config
@@ -30,6 +32,10 @@ if TYPE_CHECKING:
     from rag.watch import Watch
 
 
+Writes = bool | None | Literal["in turn"]
+TURN_S = 45.0  # a server of Milvus holds the right of a writer that was killed for 30 s
+
+
 class _Maker(TypedDict):
     embedder: str
     dim: int
@@ -40,9 +46,10 @@ class Library:
     """The documents of one index. Safe to use from several threads."""
 
     def __init__(
-        self, folder: Path, config: Config | None = None, *, write: bool | None = None, temporary: bool = False
+        self, folder: Path, config: Config | None = None, *, write: Writes = None, temporary: bool = False
     ) -> None:
-        """`write`: True to change the index (one process at a time), False to read only; None: as far as it is free."""
+        """`write`: True to change the index (one process at a time), False to read only; None: as far as it is free.
+        'in turn': several processes change it, each takes the right to only for as long as a change takes."""
         self.folder, self.config = folder, Config() if config is None else config
         self._write, self._temporary = write, temporary
         self._lock = threading.RLock()
@@ -94,7 +101,8 @@ class Library:
         from rag.spread import crew_of
 
         crew = crew_of(self.config, self._embedder, workers, cluster)
-        return self._adder.add([Path(p) for p in paths], progress, mirror, collection, exclude, crew)
+        with self._changing() as index:
+            return self._adder(index).add([Path(p) for p in paths], progress, mirror, collection, exclude, crew)
 
     def watch(
         self,
@@ -118,7 +126,12 @@ class Library:
                 f"the index in {self.place} is open for reading only", "let the process that writes it watch"
             )
         watch = Watch(
-            self._adder, [Path(f) for f in folders], told, collection=collection, exclude=exclude, poll_s=poll_s
+            self._adder(self._index),
+            [Path(f) for f in folders],
+            told,
+            collection=collection,
+            exclude=exclude,
+            poll_s=poll_s,
         )
         self._watches.append(watch)
         return watch
@@ -128,14 +141,17 @@ class Library:
         return kept(file, name, self._originals)
 
     def sweep(self, places: Iterable[Path]) -> None:
-        """Take away those of the kept files from which the index holds no document: refused, or forgotten."""
+        """Take away those of the kept files from which the index holds no document: refused, or forgotten; all, where
+        those who take turns need not have this folder in common: what one of them keeps, no other could forget."""
+        alone = self._write == "in turn" and self.place != self.folder
         for place in places:
-            if self._index.find(Source.at(place.resolve().as_uri(), "").id) is None:
+            if alone or self._index.find(Source.at(place.resolve().as_uri(), "").id) is None:
                 unkept(place)
 
     def _forget(self, *rows: SourceRow) -> bool:
         """The documents, all in one moment, then what was kept of them; False if none was there."""
-        removed = self._index.remove(*(row.source.id for row in rows))
+        with self._changing() as index:
+            removed = index.remove(*(row.source.id for row in rows))
         start = self._originals.resolve().as_uri() + "/"
         uris = [row.source.uri for row in rows if row.source.uri.startswith(start)]
         self.sweep(self._originals / unquote(uri.removeprefix(start)) for uri in uris)
@@ -150,7 +166,8 @@ class Library:
         """Add a text that is in no file; its number of passages. The same `uri` again replaces it."""
         from rag.load import clean
 
-        return self._adder.put(Document(Source.at(uri, title), clean(text)), collection=collection)
+        with self._changing() as index:
+            return self._adder(index).put(Document(Source.at(uri, title), clean(text)), collection=collection)
 
     def named(self, name: str) -> str:
         """The id of the one source of this id, uri, path, title or file name. Raises UsageError if none or several."""
@@ -201,7 +218,8 @@ class Library:
 
     def rename_collection(self, old: str, new: str) -> int:
         """Put every document of `old` into `new`, which may be there already; how many went."""
-        return self._index.rename_collection(old, new)
+        with self._changing() as index:
+            return index.rename_collection(old, new)
 
     def remove_collection(self, name: str) -> int:
         """Forget every document of a collection, all in one moment; how many there were."""
@@ -333,12 +351,41 @@ class Library:
 
         with self._lock:
             maker = self._maker()
+            if self._write == "in turn":
+                try:
+                    return Index.open(self.place, **maker, write=False)
+                except IndexMissing:
+                    self._in_turn().close()
+                    return Index.open(self.place, **maker, write=False)
             try:
                 return Index.open(self.place, **maker, write=self._write is not False)
             except IndexBusy:
                 if self._write:
                     raise
                 return Index.open(self.place, **maker, write=False)
+
+    @contextmanager
+    def _changing(self) -> Iterator[Index]:
+        """The index, to be changed. Raises IndexBusy where it is not this process's turn in TURN_S."""
+        if self._write != "in turn":
+            yield self._index
+            return
+        with self._in_turn() as index:
+            yield index
+
+    def _in_turn(self) -> Index:
+        """The index, open for writing as soon as nobody else writes."""
+        from rag.index import Index
+
+        end, wait_s = time.monotonic() + TURN_S, 0.02
+        while True:
+            try:
+                return Index.open(self.place, **self._maker(), write=True)
+            except IndexBusy:
+                if time.monotonic() > end:
+                    raise
+            time.sleep(wait_s)
+            wait_s = min(1.0, 1.5 * wait_s)
 
     def _maker(self) -> _Maker:
         """What an index of this assistant is made with."""
@@ -347,8 +394,7 @@ class Library:
         rules = f"{RULES}:{self.config.split.max_tokens}"
         return {"embedder": self._embedder.fingerprint, "dim": self._embedder.dim, "rules": rules}
 
-    @cached_property
-    def _adder(self) -> Adder:
+    def _adder(self, index: Index) -> Adder:
         from rag.add import Adder
 
-        return Adder(self._index, self._embedder, self.config.split.max_tokens)
+        return Adder(index, self._embedder, self.config.split.max_tokens)

@@ -25,6 +25,10 @@ PLAIN, JOINED, CARRIED = 0.4, 0.4, 0.2
 """Weights of the three searches of a follow-up (`python -m rag.evals.followups`): by itself, after what it leans on,
 and with words carried over."""
 _MOST_CARRIED = 5
+_UNSPOKEN = re.compile(
+    r"\x1b\[[0-?]*[ -/]*[@-~]"  # of a terminal: colours and the like
+    r"|(?!\s)[\x00-\x1f\x7f-\x9f]|[\u200b\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
+)
 _LEANS = re.compile(
     r"^(?:and|but|or|so|what about|how about|why|why not|really|who else|what else|where else|when else)\b"
     r"|\b(?:it|its|they|them|their|theirs|he|him|his|she|her|hers|this|these|those)\b|\bthat\W*$",
@@ -94,8 +98,13 @@ def _carried(question: str, last: tuple[str, str], rare: Callable[[Sequence[str]
 
 
 def checked(question: str) -> str:
-    """The question without the space around it. Raises QuestionError if it is empty or far too long."""
-    question = question.encode("utf-8", "replace").decode("utf-8").strip()
+    """The question as its words alone: without control characters, its lines joined, paragraphs kept. Raises
+    QuestionError if it is empty or far too long.
+
+    >>> checked("\\0How many\\ntrees? ")
+    'How many trees?'
+    """
+    question = "\n\n".join(" ".join(p.split()) for p in re.split(r"\n\s*\n", _UNSPOKEN.sub(" ", question)) if p.strip())
     if not re.search(r"\w", question):
         raise QuestionError("the question is empty", "ask in words, for example: How many trees will Japan give?")
     if len(question) > MAX_CHARACTERS:

@@ -13,7 +13,7 @@ from itertools import pairwise
 from rag.text import paragraphs, sentences
 from rag.types import Document, Passage, Span
 
-RULES = "sentences-3"  # changes whenever the same document would give other passages
+RULES = "sentences-4"  # changes whenever the same document would give other passages
 _SPECIAL_TOKENS = 2
 _HEADING_SHARE = 4  # a heading may fill a quarter of the passage's tokens, no more
 

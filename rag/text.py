@@ -21,6 +21,7 @@ _STOP = re.compile(r"[.!?…]+[\"'”’)\]»]*(?=\s)|[。！？｡]+[”」』�
 _WRAP_WIDTH = 120  # lines longer than this are paragraphs, not wrapped text
 _HEADING = re.compile(r"#{1,6} ")
 _LIST_ITEM = re.compile(r"\s*(?:[-*•]|\d{1,3}[.)]|#{1,6}|\|)\s")
+_LABEL = re.compile(r"[A-Z][\w'’/()-]*(?: [\w'’/()-]+){0,3}: \S")  # 'From: Ann', 'Unit price (EUR): 3'
 
 # Stand before a full stop that ends no sentence.
 _ABBREVIATIONS = frozenset(
@@ -111,6 +112,8 @@ def _is_wrap(text: str, newline: int, block: Span, width: int) -> bool:
     following = text[newline + 1 : newline + 1 + _WRAP_WIDTH]
     if _LIST_ITEM.match(following) or not following.strip() or _HEADING.match(text, line_start):
         return False
+    if _LABEL.match(following) and _LABEL.match(text, line_start):
+        return False  # two lines of a form, of the head of a mail, two rows of a table
     next_word = following.split(maxsplit=1)[0]
     return newline - line_start + 1 + len(next_word) > width or following.lstrip()[:1].islower()
 

@@ -290,7 +290,8 @@ class Kind(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Side:
     """One of several answers that cannot all hold. `says`: the short answer, as its document writes it; `citations`:
-    one of each document that says so; `as_of`: the day that the first of these gives itself, 'YYYY-MM-DD', '' if none.
+    one of each document that says so; `as_of`: when the first of these holds, as its sentence, its document or its
+    title says, 'YYYY-MM-DD', 'YYYY-MM' or 'YYYY', '' if none does.
     """
 
     says: str

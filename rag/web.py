@@ -28,15 +28,18 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def trusts(served: str, names: frozenset[str] = frozenset()) -> Callable[[str], bool]:
+def trusts(
+    served: str, names: frozenset[str] = frozenset(), also: frozenset[str] = frozenset()
+) -> Callable[[str], bool]:
     """Which names a request may use for a server bound to `served`.
 
-    On loopback only loopback's names. Elsewhere also `names` and any plain address: rebinding needs a name.
+    On loopback only loopback's names. Elsewhere also `names` and any plain address: rebinding needs a name. `also`:
+    everywhere, those under which a balancer before it is known.
     """
     open_to_others = not is_loopback(served)
 
     def trusted(name: str) -> bool:
-        if is_loopback(name) or name == served:
+        if is_loopback(name) or name == served or name in also:
             return True
         return open_to_others and (name in names or _is_address(name))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -250,6 +251,17 @@ def test_any_other_question_ends_in_an_outcome(quoting: rag.Assistant, question:
         sound(quoting, quoting.ask(question))
 
 
+@pytest.mark.parametrize(
+    "question",
+    [f"\0\x01{TREES}", f"\ufeff{TREES}", f"\x1b[31m{TREES}\x1b[0m", f"\u202e{TREES}", TREES.replace(" ", "\r\n\t", 3),
+     TREES.replace(" ", "\x07", 1)],
+)  # fmt: skip
+def test_what_nobody_can_read_in_a_question_changes_nothing(quoting: rag.Assistant, question: str) -> None:
+    plain, answer = quoting.ask(TREES), quoting.ask(question)
+    assert (answer.question, answer.trace.query) == (TREES, TREES)
+    assert (answer.text, answer.kind, answer.trace.confidence) == (plain.text, plain.kind, plain.trace.confidence)
+
+
 def test_a_follow_up_is_searched_with_what_it_leans_on(quoting: rag.Assistant) -> None:
     answer = quoting.ask("And to the U.S.?", history=[("What did American exports to Japan total in 2024?", "...")])
     assert answer.trace.query == "What did American exports to Japan total in 2024? And to the U.S.?"
@@ -340,7 +352,7 @@ def read(some: Hit, *scores: float) -> Reading:
 
 def test_evidence_lies_where_the_sentence_lies_with_the_heading_read_but_left_out() -> None:
     some = hit("One. Two three.", heading="Head")
-    first, second = ranked([some], [read(some, 9.0, 1.0, 2.0)])
+    first, second = ranked([some], [read(some, 9.0, 1.0, 2.0)]).evidence
     assert (first.text, second.text) == ("Two three.", "One.")
     assert first.answer == Span(109, 114)
     assert Document(some.passage.source, " " * 100 + some.passage.text).text[109:114] == "three"
@@ -349,33 +361,45 @@ def test_evidence_lies_where_the_sentence_lies_with_the_heading_read_but_left_ou
 def test_a_heading_longer_than_its_passage_takes_no_sentence_with_it() -> None:
     """As two lines of one paragraph, the first would look wrapped, and the sentence would begin in the heading."""
     some = hit("E4: it expired.", heading="A manual > The water filter > Error codes of the filter")
-    assert [e.text for e in ranked([some], [read(some, 0.0, 1.0)])] == ["E4: it expired."]
+    assert [e.text for e in ranked([some], [read(some, 0.0, 1.0)]).evidence] == ["E4: it expired."]
 
 
 def test_a_heading_inside_the_passage_and_the_head_of_a_table_are_no_evidence() -> None:
     some = hit("## 2. Leave\n\nEveryone rests.\n\n| A | B |\n|---|---|\n\n---", heading="Handbook > 2. Leave")
     scores = [float(n) for n in range(len(sentences(read_as(some))))]  # whatever is no evidence scores higher
-    assert [e.text for e in ranked([some], [read(some, *reversed(scores))])] == ["Everyone rests."]
+    assert [e.text for e in ranked([some], [read(some, *reversed(scores))]).evidence] == ["Everyone rests."]
 
 
 def test_in_the_row_of_a_table_the_column_that_is_asked_for_holds_the_answer() -> None:
     some = hit("| Phone | 3 years | 700 EUR |", heading="Equipment > Device | Cycle | Budget")
-    (row,) = ranked([some], [read(some, 0.0, 1.0)], "What is the budget for a phone?")
+    (row,) = ranked([some], [read(some, 0.0, 1.0)], "What is the budget for a phone?").evidence
     assert row.answer is not None and row.answer.shift(-row.span.start).of(row.text) == "700 EUR"
 
 
 def test_what_speaks_against_a_sentence_puts_a_near_one_before_it() -> None:
     some = hit("One is low. Two is high.")
     reading = read(some, 1.5, 1.0)
-    assert [e.text for e in ranked([some], [reading])] == ["One is low.", "Two is high."]
-    held = ranked([some], [reading], held_against=lambda e: float("One" in e.text))
+    assert [e.text for e in ranked([some], [reading]).evidence] == ["One is low.", "Two is high."]
+    held = ranked([some], [reading], held_against=lambda e: float("One" in e.text)).evidence
     assert [e.text for e in held] == ["Two is high.", "One is low."]
     assert held[0].answer is not None
 
 
+def test_the_lead_is_that_of_the_short_answer_that_is_marked_first() -> None:
+    some, head = hit("One is low. Two is high.", heading="Head"), Span(0, 4)
+    spans = sentences(read_as(some))
+    low, high = (Short(Span(s.start, s.start + 3), 1.0, lead) for s, lead in zip(spans[1:], (0.5, 2.5), strict=True))
+    reading = Reading(
+        0.0, tuple(zip(spans, (9.0, 1.0, 1.5), strict=True)), None, 0.0, 0.0, (Short(head, 9.0), low, high)
+    )
+    assert ranked([some], [reading]).lead == 2.5
+    assert ranked([some], [reading], held_against=lambda e: float("Two" in e.text)).lead == 0.5
+    assert ranked([some], [replace(reading, answers=())]).lead == ranked([], []).lead == math.inf
+
+
 def test_a_sentence_that_stands_twice_is_evidence_once() -> None:
     reading = Reading(0.0, ((Span(0, 10), 1.0),), None, 0.0, 0.0)
-    assert len(ranked([hit("Two trees."), hit("Two trees.")], [reading, reading])) == 1
+    assert len(ranked([hit("Two trees."), hit("Two trees.")], [reading, reading]).evidence) == 1
 
 
 def test_a_claim_may_not_take_its_subject_from_the_question_where_only_another_document_has_it(tmp_path: Path) -> None:

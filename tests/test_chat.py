@@ -607,6 +607,8 @@ def test_which_names_a_server_answers_to() -> None:
     assert [everywhere(name) for name in ("localhost", "192.168.1.5", "mybox", "evil.example", "")] == [
         True, True, True, False, False,
     ]  # fmt: skip
+    behind = trusts("127.0.0.1", also=frozenset({"docs.example.org"}))
+    assert [behind(name) for name in ("docs.example.org", "evil.example", "192.168.1.5")] == [True, False, False]
 
 
 def test_an_open_address_needs_a_password() -> None:

@@ -31,7 +31,7 @@ FLOORS = (
         "suggest",
         "cells",
     ),
-    ("models", "index", "conversation", "receipt"),
+    ("models", "index", "conversation", "receipt", "values", "dates"),
     ("retrieve", "rerank", "add", "spread", "watch", "gate", "lack", "weigh", "compare", "answer", "another"),
     ("library",),
     ("assistant",),

@@ -31,6 +31,7 @@ MISMATCHES = [
     ("How many firms were listed in April?", "In August 374 firms were listed.", Lack("month", "April", "August")),
     ("What does error E4 mean?", "E1: low pressure.", Lack("code", "E4", "E1")),
     ("What can a pharmacist not monitor?", "A pharmacist monitors all allergies.", Lack("denial", "not")),
+    ("Who is the vice chair?", "Present: Joan Whitfield (chair), Colin Tate.", Lack("another", "vice")),
     ("How many F-35 jets does Japan have?", "It has AIM-120s for its F-35 jets.", Lack("how many", "how many")),
     ("How many trees came in 1912?", "The trees came from Japan in 1912.", Lack("how many", "how many")),
 ]
@@ -53,6 +54,9 @@ def test_a_question_that_differs_from_its_sentence_in_one_thing_is_seen_through(
         ("Who approached the evil spirts?", "He could not approach the evil spirits himself."),
         ("How many F-35 jets does Japan have?", "Japan has 40 F-35 jets."),
         ("How many trees were given?", "Two hundred and fifty trees were given."),
+        ("Who is the vice chair?", "The vice chair is Colin Tate."),
+        ("Who is the deputy's sister?", "Ada is her sister."),
+        ("Why can't the racks be sold?", "The racks cannot be sold, because they contain asbestos."),
         ("Is the minimum 5 km?", "The maximum is 5 km."),  # yes or no is another matter
         ("venue of the Trump Takaichi meeting", "Trump and his guests met Takaichi at the palace."),
     ],

@@ -119,3 +119,43 @@ def test_other_settings_are_refused_until_the_index_is_made_anew(
         assert {row.collection for row in changed.sources()} == {"work", "default"}
         assert changed.search("office", 1)[0].passage.source.title == "Plans"
         assert changed.check().ok
+
+
+def test_those_who_take_turns_each_see_what_the_others_change(tmp_path: Path, docs: Path, config: Config) -> None:
+    where = tmp_path / "new"  # which neither has made
+    with Assistant(where, config, write="in turn") as one, Assistant(where, config, write="in turn") as other:
+        assert len(one) == len(other) == 0
+        one.add([docs / "plan.md"], collection="work")
+        other.add_text("The canteen is closed.", title="note", uri="mem:note")
+        assert [row.source.title for row in one.sources()] == [row.source.title for row in other.sources()]
+        assert one.search("canteen")[0].passage.text == "The canteen is closed."
+        assert other.rename_collection("work", "play") == 1 and one.remove("mem:note")
+        assert [row.collection for row in other.sources()] == ["play"]
+        with pytest.raises(IndexBusy):
+            one.watch([docs])
+    with Assistant(where, config, write=True) as alone:
+        assert alone.check().ok
+
+
+def test_who_never_gets_a_turn_is_told_so(
+    tmp_path: Path, docs: Path, config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rag.library.TURN_S", 0.2)
+    with Assistant(tmp_path / "index", config, write=True) as holder:
+        holder.add([docs / "plan.md"])
+        with Assistant(tmp_path / "index", config, write="in turn") as other, pytest.raises(IndexBusy):
+            other.add([docs / "menu.txt"])
+
+
+def test_an_original_is_kept_where_all_who_take_turns_can_forget_it_and_nowhere_else(
+    tmp_path: Path, docs: Path, config: Config
+) -> None:
+    for place, stays in ((tmp_path / "index", True), (tmp_path / "elsewhere", False)):  # as a place on Milvus would be
+        with Assistant(tmp_path / "index", config, write="in turn") as assistant:
+            assistant.__dict__["place"] = place
+            with (docs / "plan.md").open("rb") as file:
+                kept = assistant.keep(file, "plan.md")
+            assistant.add([kept])
+            assistant.sweep([kept])
+            assert kept.exists() is stays
+            assert [row.source.title for row in assistant.sources()] == ["Plans"]

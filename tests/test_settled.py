@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,9 +15,11 @@ from rag.answer.amount import amount
 from rag.answer.items import items
 from rag.answer.polarity import settled
 from rag.compare import agreeing, conflicting, voices
+from rag.dates import as_of
 from rag.kinds import kind_of
 from rag.read import Reading, Short
 from rag.types import Answer, Document, Evidence, Hit, Kind, Origin, Outcome, Passage, Source, Span
+from rag.values import value_of
 
 
 @pytest.mark.parametrize(
@@ -168,9 +171,9 @@ ONE = ("The Blue Tower is 300 metres tall.", "300 metres")
     ],
 )
 def test_two_documents_agree_differ_or_only_seem_to(other: str, short: str, outcome: str) -> None:
-    heard = voices(Kind.NUMBER, [said(*ONE), said(other, short, 1)], lambda _: True)
+    heard = voices([said(*ONE), said(other, short, 1)], partial(value_of, Kind.NUMBER))
     assert bool(agreeing(HEIGHT, heard, {})) is (outcome == "agree")
-    assert bool(conflicting(HEIGHT, heard, {})) is (outcome == "differ")
+    assert bool(conflicting(Kind.NUMBER, HEIGHT, heard, {})) is (outcome == "differ")
 
 
 @pytest.mark.parametrize(
@@ -184,15 +187,98 @@ def test_two_documents_agree_differ_or_only_seem_to(other: str, short: str, outc
 )
 def test_dates_differ_only_in_what_both_say(one: str, two: str, differ: bool) -> None:
     both = [said(f"The bridge opened on {one}.", one), said(f"The bridge opened on {two}, we hear.", two, 1)]
-    heard = voices(Kind.DATE, both, lambda _: True)
-    assert bool(conflicting("When did the bridge open?", heard, {})) is differ
+    heard = voices(both, partial(value_of, Kind.DATE))
+    assert bool(conflicting(Kind.DATE, "When did the bridge open?", heard, {})) is differ
+
+
+HEAD = "The {role} of the Norham museum is {who}."
+OLD = "Staff handbook. Requests go to the desk. Remote work is allowed. Contracts end in May. {said} It opens at 8."
+
+
+@pytest.mark.parametrize(
+    "question, one, two, differ",
+    [
+        ("Who is the director of the Norham museum?", ("director", "Anna Weiss"), ("director", "Karl Lund"), True),
+        ("Who is the director of the Norham museum?", ("director", "Anna Weiss"), ("director", "Ms Weiss"), False),
+        ("Who is the director of the Norham museum?", ("director", "Anna Weiss"), ("director", "the Queen"), False),
+        (
+            "Who is the director of the Norham museum?",
+            ("director", "Anna Weiss"),
+            ("former director", "Karl Lund"),
+            False,
+        ),
+        ("Who is the director of the Norham museum?", ("director", "Anna Weiss"), ("guard", "Karl Lund"), False),
+        ("Who is the director of the Norham museum?", ("director", "Weiss"), ("director", "Lund"), False),
+        ("In which city is the seat of the Norham museum?", ("seat", "Leeds"), ("seat", "York"), True),
+        ("Where is the seat of the Norham museum?", ("seat", "Leeds"), ("seat", "Yorkshire"), False),  # a town in it
+        ("Where is the seat of the Norham museum?", ("seat", "Mill Street"), ("seat", "Castle Road"), True),
+    ],
+)
+def test_names_differ_only_where_one_thing_of_a_kind_is_asked_for(
+    question: str, one: tuple[str, str], two: tuple[str, str], differ: bool
+) -> None:
+    both = [said(HEAD.format(role=role, who=who), who, n) for n, (role, who) in enumerate((one, two))]
+    kind = kind_of(question)
+    assert bool(conflicting(kind, question, voices(both, partial(value_of, kind)), {})) is differ
+
+
+def test_two_versions_differ_in_whatever_stands_in_the_place_of_the_other() -> None:
+    question = "Who must approve leave?"
+    lines = [
+        ("Leave must be approved by the team lead.", "the team lead"),
+        ("Leave must be approved by the board.", "the board"),
+    ]
+    for text, differ in ((OLD, True), ("{said}", False)):
+        both = []
+        for n, (line, short) in enumerate(lines):
+            whole = text.format(said=line)
+            document = Document(Source.at(f"mem:{n}", f"handbook {2023 + 2 * n}"), whole)
+            at = Span(whole.index(line), whole.index(line) + len(line))
+            answer = Span(whole.index(short), whole.index(short) + len(short))
+            both.append(Evidence(Hit(Passage.cut(document, Span(0, len(whole))), 1.0), at, 0.9, answer))
+        heard = voices(both, partial(value_of, Kind.PERSON))
+        assert bool(conflicting(Kind.PERSON, question, heard, {})) is differ
+
+
+@pytest.mark.parametrize(
+    "sentence, title, date, when",
+    [
+        ("As of 4 May 2024 it has 120 staff.", "Report 2025", "2020-01-01", "2024-05-04"),
+        ("As of May 2024, it has 120 staff.", "Report", "", "2024-05"),
+        ("It has 120 staff.", "Report 2025", "2020-01-01", "2020-01-01"),
+        ("It has 120 staff.", "Report 2025", "", "2025"),
+        ("It has 120 staff in 2019.", "Report 2023 to 2025", "", ""),
+        ("It has 120 staff.", "Report", "", ""),
+    ],
+)
+def test_a_sentence_holds_when_it_says_or_its_document_or_its_title(
+    sentence: str, title: str, date: str, when: str
+) -> None:
+    assert as_of(sentence, replace(Source.at("mem:a", title), date=date)) == when
+
+
+def test_versions_of_a_document_are_shown_side_by_side_the_latest_first() -> None:
+    text = "# Handbook\n\n## Leave\n\n{leave} Requests go to {who}.\n\n## Office\n\nThe head office is in {town}.\n"
+    old = text.format(leave="Remote work is allowed.", who="Ada Berg", town="Leeds")
+    new = text.format(leave="Remote work is not allowed.", who="Tom Weiss", town="York")
+    with rag.open(documents=[], llm_model="none") as assistant:
+        assistant.add_text(old, title="Handbook 2023", uri="mem:2023")
+        assistant.add_text(new, title="Handbook 2025", uri="mem:2025")
+        town = assistant.ask("Where is the head office?")
+        assert [(s.says, s.as_of) for s in town.conflicts] == [("York", "2025"), ("Leeds", "2023")]
+        assert town.text.startswith("The documents differ: “York” (as of 2025) or “Leeds” (as of 2023).")
+        assert {c.quote for c in town.citations} == {"The head office is in York.", "The head office is in Leeds."}
+        allowed = assistant.ask("Is remote work allowed?")
+        assert [(s.says, s.as_of) for s in allowed.conflicts] == [("No", "2025"), ("Yes", "2023")]
+        assert all(assistant.holds(c) for side in allowed.conflicts for c in side.citations)
 
 
 def test_a_copy_and_a_second_sentence_of_one_document_count_once() -> None:
     first = said(*ONE)
-    assert len(voices(Kind.NUMBER, [first, said(*ONE, n=1)], lambda _: True)) == 1
-    assert len(voices(Kind.NUMBER, [first, said("It is 5 metres.", "5 metres")], lambda _: True)) == 1
-    assert voices(Kind.NUMBER, [first], lambda _: False) == []
+    value = partial(value_of, Kind.NUMBER)
+    assert len(voices([first, said(*ONE, n=1)], value)) == 1
+    assert len(voices([first, said("It is 5 metres.", "5 metres")], value)) == 1
+    assert voices([first], lambda _: None) == []
 
 
 @pytest.fixture(scope="module")

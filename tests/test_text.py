@@ -30,6 +30,15 @@ HARD = [
         ["A Title", "This body line is much longer than the title is."],
     ),
     (
+        "Present: Joan Whitfield (chair), Colin Tate\nApologies: Derek Marsh",
+        ["Present: Joan Whitfield (chair), Colin Tate", "Apologies: Derek Marsh"],
+    ),
+    (
+        "Use: rare (up to 1 in 1,000); Effects: rash\nUse: common (up to 1 in 10); Effects: headache",
+        ["Use: rare (up to 1 in 1,000); Effects: rash", "Use: common (up to 1 in 10); Effects: headache"],
+    ),
+    ("Note: the tower is high\nand old.", ["Note: the tower is high\nand old."]),
+    (
         "This is wrapped text that goes\nover one line end. And on.",
         ["This is wrapped text that goes\nover one line end.", "And on."],
     ),

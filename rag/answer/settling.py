@@ -13,8 +13,10 @@ from rag.answer.page import Notes, Page, Rooms, citation_of
 from rag.answer.polarity import before, settled
 from rag.answer.weighing import log_odds
 from rag.compare import agreeing, conflicting, voices
+from rag.dates import as_of
 from rag.text import terms
 from rag.types import Citation, Evidence, Kind, Origin, Outcome, Side, Verdict, Wrote
+from rag.values import Value, short_of, value_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,20 +35,31 @@ def settle(rooms: Rooms, notes: Notes, kind: Kind, question: str, evidence: Sequ
     """What can be said of the evidence, best first, by rule."""
     best = evidence[0]
     cited = citation_of(rooms, best)
-    if kind is Kind.YES_NO:
-        yes = settled(question, best.text, before(best))
-        word = "" if yes is None else "Yes" if yes else "No"
-        return Settled(((f"{word}.", (cited,)),) if word else (), (best,), word)
     if kind is Kind.LIST and (listed := items(evidence, question)):
         said = tuple((i.text, (citation_of(rooms, i.evidence),)) for i in listed)
         holders = {c[0]: i.evidence for i, (_, c) in zip(listed, said, strict=True)}
         return Settled(said, tuple(holders.values()), "; ".join(i.text for i in listed))
+
+    def value(e: Evidence) -> Value | None:
+        if e is not best and not _sure(rooms, notes, e):
+            return None
+        return settled(question, e.text, before(e)) if kind is Kind.YES_NO else value_of(kind, e)
+
     weights = rooms.weigh(list(dict.fromkeys(terms(question))))
-    heard = voices(kind, evidence, lambda e: _sure(rooms, notes, e))
-    if sides := conflicting(question, heard, weights):
-        return _differing(rooms, sides)
+    heard = voices(evidence, value)
+    if heard and heard[0].evidence is best and (sides := conflicting(kind, question, heard, weights)):
+        return _differing(rooms, kind, question, sides)
+    if kind is Kind.YES_NO:
+        word = _word(question, best)
+        return Settled(((f"{word}.", (cited,)),) if word else (), (best,), word)
     agreement = tuple(citation_of(rooms, e) for e in agreeing(question, heard, weights))
-    return Settled((), (), _short(best), agreement if agreement[:1] == (cited,) else ())
+    return Settled((), (), short_of(best), agreement if agreement[:1] == (cited,) else ())
+
+
+def _word(question: str, e: Evidence) -> str:
+    """'Yes' or 'No' where the sentence settles it, '' where it does not."""
+    yes = settled(question, e.text, before(e))
+    return "" if yes is None else "Yes" if yes else "No"
 
 
 def told(page: Page, what: Settled) -> Iterator[Wrote]:
@@ -62,22 +75,22 @@ def agreed(page: Page, what: Settled) -> Iterator[Wrote]:
         yield page.claim(words, what.agreement, Verdict.SUPPORTED, Origin.RULE, "\n\n")
 
 
-def _differing(rooms: Rooms, sides: Sequence[Sequence[Evidence]]) -> Settled:
-    """All sides with the dates of their documents; none is chosen."""
-    shown = tuple(_side(rooms, side) for side in sides)
+def _differing(rooms: Rooms, kind: Kind, question: str, sides: Sequence[Sequence[Evidence]]) -> Settled:
+    """All sides with the dates of their documents, the latest first where all have one; none is chosen."""
+    says = short_of if kind is not Kind.YES_NO else lambda e: _word(question, e)
+    both = [(_side(rooms, side, says(side[0])), side) for side in sides]
+    if all(shown.as_of for shown, _ in both):
+        both.sort(key=lambda pair: pair[0].as_of, reverse=True)
+    shown = tuple(side for side, _ in both)
     said = [f"“{s.says}”" + (f" (as of {s.as_of})" if s.as_of else "") for s in shown]
     words = f"The documents differ: {', '.join(said[:-1])} or {said[-1]}."
     cited = tuple(c for s in shown for c in s.citations)
-    return Settled(((words, cited),), tuple(e for side in sides for e in side), "", (), shown)
+    return Settled(((words, cited),), tuple(e for _, side in both for e in side), "", (), shown)
 
 
-def _side(rooms: Rooms, side: Sequence[Evidence]) -> Side:
+def _side(rooms: Rooms, side: Sequence[Evidence], says: str) -> Side:
     cited = tuple(citation_of(rooms, e) for e in side)
-    return Side(_short(side[0]), cited, cited[0].source.date)
-
-
-def _short(e: Evidence) -> str:
-    return "" if e.answer is None else " ".join(e.answer.shift(-e.span.start).of(e.text).split())
+    return Side(says, cited, as_of(side[0].text, cited[0].source))
 
 
 def _sure(rooms: Rooms, notes: Notes, e: Evidence) -> bool:

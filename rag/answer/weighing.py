@@ -12,7 +12,6 @@ from rag.answer.polarity import before, settled
 from rag.gate import signals
 from rag.kinds import kind_of
 from rag.lack import Lack, against, cost
-from rag.read import Reading
 from rag.text import terms
 from rag.types import Evidence, Hit, Kind, Outcome, Span
 from rag.weigh import ranked, read_as
@@ -38,10 +37,9 @@ def weighed(rooms: Rooms, question: str, notes: Notes, hits: Sequence[Hit]) -> W
     readings = rooms.reader.read(notes.query, texts)
     lacking = _lacking(question, nowhere(rooms))
     best = ranked(hits, readings, notes.query, lambda e: cost(lacking(e)))
-    evidence = tuple(best[: rooms.config.answer.sentences])
+    evidence = best.evidence[: rooms.config.answer.sentences]
     if not evidence:
         return Weighed((), Outcome.NOTHING)
-    clear = _clear(evidence[0], hits, readings)
     kind = kind_of(question)
     if kind is Kind.NUMBER:
         evidence = (amount(question, evidence[0]), *evidence[1:])
@@ -52,7 +50,7 @@ def weighed(rooms: Rooms, question: str, notes: Notes, hits: Sequence[Hit]) -> W
         **signals(notes.query, readings, texts, weights),
         "sentence": log_odds(evidence[0].support),
         "lack": float(bool(lacks)),
-        "clear": clear,
+        "clear": min(_CLEAREST, best.lead),
     }
     notes.confidence = rooms.gate.confidence(notes.signals)
     if notes.query != question:
@@ -63,16 +61,6 @@ def weighed(rooms: Rooms, question: str, notes: Notes, hits: Sequence[Hit]) -> W
     if lacks and outcome is Outcome.ANSWERED and strictness != "lenient":
         outcome = Outcome.CLOSEST
     return Weighed(evidence, outcome, lacks)
-
-
-def _clear(e: Evidence, hits: Sequence[Hit], readings: Sequence[Reading]) -> float:
-    """The lead of the short answer over other words of its sentence, at most `_CLEAREST`, as where the reader cannot
-    tell or has not marked it."""
-    at = next(n for n, hit in enumerate(hits) if hit is e.hit)
-    ahead = len(read_as(e.hit)) - len(e.hit.passage.text)
-    marked = None if e.answer is None else e.answer.shift(ahead - e.hit.passage.span.start)
-    leads = (s.lead for s in readings[at].answers if s is not None and s.span == marked)
-    return min(_CLEAREST, next(leads, _CLEAREST))
 
 
 def _lacking(question: str, absent: Callable[[str], bool]) -> Callable[[Evidence], tuple[Lack, ...]]:

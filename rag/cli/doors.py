@@ -41,6 +41,10 @@ def serve(
         list[str] | None,
         typer.Option(envvar="RAG_TOKEN", help="Ask for this token; best set as RAG_TOKEN (several: with spaces)."),
     ] = None,
+    shared: Annotated[
+        bool,
+        typer.Option("--shared", help="Several servers over one index: each may write, only while it must, in turn."),
+    ] = False,
     log: Annotated[bool, typer.Option("--log", help="One JSON line per request on stderr, without any text.")] = False,
     index: Index = None,
     set_: Set = [],  # noqa: B006
@@ -52,7 +56,7 @@ def serve(
     from rag import __version__
     from rag.serve import serve
 
-    with opened(index, set_, write=None) as assistant:
+    with opened(index, set_, write="in turn" if shared else None) as assistant:
         serve(assistant, host=host, port=port, tokens=token or (), version=__version__, log=log)
 
 

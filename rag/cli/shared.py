@@ -19,6 +19,7 @@ from rag.types import to_json
 if TYPE_CHECKING:
     from rag.add import Progress
     from rag.assistant import Assistant
+    from rag.library import Writes
 
 app = typer.Typer(
     help="Ask your own documents, offline; every sentence of an answer is backed by a quote that is really there.",
@@ -60,7 +61,7 @@ def config_of(index: str | None, set_: list[str], flags: Mapping[str, Any] | Non
 
 @contextmanager
 def opened(
-    index: str | None, set_: list[str], *, write: bool | None = False, flags: Mapping[str, Any] | None = None
+    index: str | None, set_: list[str], *, write: Writes = False, flags: Mapping[str, Any] | None = None
 ) -> Iterator[Assistant]:
     from rag.assistant import Assistant
 

@@ -229,10 +229,8 @@ STEPS = (
         "obedience",
         f"rag.evals.obedience {_SQUAD}",
         {
-            "edited facts: edits, values said before, answered after": last(
-                r"^(\d+) edits, (\d+) values said before, (\d+)"
-            ),
-            "edited facts: of these follow the edit": last(r"^these follow (\S+%)"),
+            "edited facts: edits, values said before": last(r"^(\d+) edits, of (\d+) the value"),
+            "edited facts: of these follow the edit": last(r"^of these \d+ follow, (\S+%)"),
             "edited facts: the old value is shown": last(r"^the old value is shown, of all edits: (\d+)"),
         },
     ),

@@ -2,18 +2,20 @@
 
     python -m rag.evals.obedience ../shared/data/reading/squad2-calibration.jsonl.gz [--edits 200] [--alone] [--no-llm]
 
-Questions are taken whose answer is a number or a name that stands once in its text. All texts are indexed and the
-question asked of them all (with --alone, of its own text); then the value is exchanged for another of its kind (a
-person for a person, a team for a team), the document added again in its place, and the same question asked again. A
-model that answers from what it has learnt, or a citation that was not cut from the text as it is now, would say the old
-value, which stands nowhere in it any more: a name that the text says again in part, or as initials, is not edited.
+Questions are taken whose answer is a number or a name that stands once in its text, and where no other text of that
+title has it in a sentence that speaks of the question. All texts are indexed and the question asked of them all (with
+--alone, of its own text); then the value is exchanged for another of its kind (a person for a person, a month for a
+month; rag/evals/swaps.py), which must be known for sure, as a text that makes no sense answers nothing; the document is
+added again in its place, and the same question asked again. A model that answers from what it has learnt, or a citation
+that was not cut from the text as it is now, would say the old value, which stands nowhere in it any more: a name that
+the text says again in part, or as initials, is not edited.
 
-An answer that did not say the value before it was edited says nothing about following, and is counted apart; so is one
-that rests on another document. Of the others, an answer *follows* if it says the new value and not the old one, is
-*withheld* if the edited text is not answered from any more, and has gone *elsewhere* if it says neither value. Who is
-shown the *old* value is misled, whatever was said before: these are counted over all edits. An answer shows its whole
-sentence; how often the short answer marked in it is the new value, where it was the old one, is printed apart: it needs
-a reader who takes the new value for what was asked.
+An answer that did not say the value before it was edited says nothing about following, and is counted apart; edits are
+made until `--edits` values were said. Of these, an answer *follows* if it says the new value and not the old one, is
+*withheld* if the edited text is not answered from any more, rests on *another* document, or has gone *elsewhere* if it
+says neither value: only the first is counted as following. Who is shown the *old* value is misled, whatever was said
+before: these are counted over all edits. An answer shows its whole sentence; how often the short answer marked in it is
+the new value, where it was the old one, is printed apart: it needs a reader who takes the new value for what was asked.
 
 Exit code 1 where fewer than 98 % follow.
 """
@@ -25,7 +27,7 @@ import random
 import re
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -33,20 +35,12 @@ import rag
 from rag.evals.asking import Place, indexed, put
 from rag.evals.datasets import Dataset, Question, load
 from rag.evals.scoring import holds, upper_bound
-from rag.kinds import kind_of
-from rag.types import Answer, Kind, Origin, Outcome
+from rag.evals.swaps import another
+from rag.text import sentences, terms
+from rag.types import Answer, Origin, Outcome
 
-_NUMBER = re.compile(r"\d[\d,.]*")
-_YEAR = re.compile(r"1\d{3}|20\d{2}")
-_NAME = re.compile(r"[A-Z][\w'’-]+(?: (?:of |the |de )?[A-Z][\w'’-]+)*")
 LEAST = 0.98  # of the answers that said the value before: share that must follow its edit
-_AWAY = 40  # years by which a year is moved at most
-
-Alike = tuple[Kind, str, int]
-"""What two names have in common that may stand for each other: the kind of question that they answer, its first two
-words where it is no kind that has a name, and how many words they have."""
-Names = Mapping[Alike, Sequence[tuple[str, str]]]
-"""The names that answer a question, each with its article."""
+EVERY = 25  # edits between two lines of progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,69 +54,40 @@ class Edit:
     new: str
 
 
-def edits(dataset: Dataset, most: int, seed: int) -> Iterator[Edit]:
-    """At most `most` edits, the same ones for the same seed."""
+def edits(dataset: Dataset, seed: int) -> Iterator[Edit]:
+    """Every edit that can be made, in the same order for the same seed."""
     rng = random.Random(seed)
     texts = {t.id: t for t in dataset.texts}
     some = [q for q in dataset.questions if q.answers]
-    names = _names(some)
     rng.shuffle(some)
-    made = 0
     for question in some:
-        if made == most:
-            return
         whole, old = texts[question.gold[0]], min(question.answers, key=len)
-        new = _other(question, old, names, rng)
         place = re.compile(rf"(?<!\w){re.escape(old)}(?!\w)").search(whole.text, question.places[0][1].start)
-        if new is None or place is None or holds(f"{question.text} {whole.title}", [old]) or holds(whole.text, [new]):
+        if place is None:
             continue
-        after = whole.text[: place.start()] + new + whole.text[place.end() :]
-        if holds(after, [old]) or (_NAME.fullmatch(old) and holds(after, _parts(old))):  # it stands elsewhere, too
+        others = [t.text for t in dataset.texts if t.title == whole.title and t.id != whole.id]
+        if any(_answers(text, question.text, old) for text in others):
             continue
-        yield Edit(question, whole.text, after, old, new)
-        made += 1
+        before, after = whole.text[: place.start()], whole.text[place.end() :]
+        new = another(old, before, after, rng)
+        if new is None or holds(f"{question.text} {whole.title}", [old]) or holds(whole.text, [new]):
+            continue
+        text = before + new + after
+        if holds(text, [old]) or (old[0].isupper() and holds(text, _parts(old, new))):  # it stands elsewhere, too
+            continue
+        yield Edit(question, whole.text, text, old, new)
 
 
-def _names(questions: Sequence[Question]) -> Names:
-    found: dict[Alike, set[tuple[str, str]]] = {}
-    for q in questions:
-        for a in q.answers:
-            if _NAME.fullmatch(a):
-                found.setdefault(_alike(q.text, a), set()).add((a, q.group))
-    return {alike: sorted(own) for alike, own in found.items()}
+def _answers(text: str, question: str, value: str) -> bool:
+    """True if a sentence of `text` has the value, and half of what is asked."""
+    asked = set(terms(question))
+    said = [s.of(text) for s in sentences(text)] if holds(text, [value]) else []
+    return any(holds(s, [value]) and 2 * len(asked & set(terms(s))) >= len(asked) for s in said)
 
 
-def _alike(question: str, name: str) -> Alike:
-    kind = kind_of(question)
-    opening = " ".join(question.lower().split()[:2]) if kind is Kind.OTHER else ""
-    return kind, opening, len(name.split())
-
-
-def _parts(name: str) -> list[str]:
-    """The words by which a name may be called again: 'Jonathan' of 'Goodluck Jonathan'."""
-    return [word for word in name.split() if word[0].isupper() and word != "The"]
-
-
-def _other(question: Question, old: str, names: Names, rng: random.Random) -> str | None:
-    """Another value of the same kind; None where `old` is neither a number nor a name. A year stays a year of about
-    that time; a name becomes one as long that answers a question of the same kind, of the same article if there is
-    one; initials stay, as the text may say what they mean."""
-    if _YEAR.fullmatch(old):
-        return str(int(old) + rng.choice([-1, 1]) * rng.randint(1, _AWAY))
-    if _NUMBER.fullmatch(old):
-        while True:
-            digits = iter(str(rng.randint(n == 0, 9)) for n in range(len(old)))
-            new = "".join(next(digits) if c.isdigit() else c for c in old)
-            if new != old:
-                return new
-    if _NAME.fullmatch(old) and not old.isupper():
-        own = set(old.lower().split())
-        alike = names[_alike(question.text, old)]
-        others = [(name, group) for name, group in alike if not set(name.lower().split()) & own]
-        near = [name for name, group in others if group == question.group]
-        some = near or [name for name, _ in others]
-        return rng.choice(some) if some else None
-    return None
+def _parts(old: str, new: str) -> list[str]:
+    """The words by which a name may be called again, those of its new name apart: 'Jonathan' of 'Goodluck Jonathan'."""
+    return [word for word in old.split() if word[0].isupper() and word not in new.split()]
 
 
 def said(edit: Edit, answer: Answer, own: str | None = None) -> str:
@@ -152,7 +117,7 @@ def main() -> None:
     """The command; exit code 1 where fewer than `LEAST` follow."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("file", type=Path)
-    parser.add_argument("--edits", type=int, default=200)
+    parser.add_argument("--edits", type=int, default=200, help="whose value was said before")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--alone", action="store_true", help="ask each question of its own text only")
     parser.add_argument("--no-llm", action="store_true", help="quotes alone")
@@ -164,7 +129,9 @@ def main() -> None:
     dataset = load(args.file)
     with tempfile.TemporaryDirectory() as folder, rag.Assistant(Path(folder), config) as assistant:
         place = indexed_as(assistant, dataset)
-        for edit in edits(dataset, args.edits, args.seed):
+        for edit in edits(dataset, args.seed):
+            if sum(n for (was, _), n in counts.items() if was) == args.edits:
+                break
             source = place.source[edit.question.gold[0]]
             before, after = both(assistant, place, edit, dataset, args.alone)
             outcome = said(edit, after, _resting(after, source))
@@ -173,8 +140,10 @@ def main() -> None:
             worded[outcome] += any(c.origin is Origin.MODEL for c in after.claims)
             if marked(before, edit.old) and outcome not in ("withheld", "another"):
                 short.append(marked(after, edit.new))
-            if outcome == "old" or (known and outcome == "elsewhere"):
-                print(f"{outcome}: {edit.question.text} | {edit.old} -> {edit.new} | {after.text[:200]}")
+            if outcome == "old" or (known and outcome != "follows"):
+                print(f"{outcome}: {edit.question.text} | {edit.old} -> {edit.new} | {after.text[:200]}", flush=True)
+            if sum(counts.values()) % EVERY == 0:
+                print(f"  {sum(counts.values())} edits, {counts[True, 'follows']} follow", flush=True)
     print("\n".join(_summary(counts, worded)))
     print(f"short answers that were the old value and are the new one: {sum(short)} of {len(short)}")
     raise SystemExit(follow(counts)[0] < LEAST)
@@ -201,25 +170,25 @@ def both(
 
 
 def _resting(answer: Answer, source: str) -> str:
-    """The claims that rest on that document: beside them, another one may still say the old value, and be quoted."""
-    return " ".join(words for words, claim in answer if any(c.source.id == source for c in claim.citations))
+    """The claims that rest on that document alone: another one may still say the old value, and stand beside it."""
+    return " ".join(words for words, claim in answer if {c.source.id for c in claim.citations} == {source})
 
 
 def follow(counts: Mapping[tuple[bool, str], int]) -> tuple[float, float, int]:
-    """The share that follows of the answers that rest on the edited text and said the value before; the bound over
-    which that share truly lies with a chance of 95 % (Clopper and Pearson); and of how many."""
-    known = {o: n for (was, o), n in counts.items() if was and o not in ("withheld", "another")}
-    given = sum(known.values())
-    if not given:
+    """The share that follows of the edits whose value was said before; the bound over which that share truly lies with
+    a chance of 95 % (Clopper and Pearson); and of how many."""
+    known = {o: n for (was, o), n in counts.items() if was}
+    made = sum(known.values())
+    if not made:
         return 0.0, 0.0, 0
-    return known.get("follows", 0) / given, 1 - upper_bound(given - known.get("follows", 0), given), given
+    return known.get("follows", 0) / made, 1 - upper_bound(made - known.get("follows", 0), made), made
 
 
 def _summary(counts: Mapping[tuple[bool, str], int], worded: Mapping[str, int]) -> Iterator[str]:
     known = {outcome: n for (was, outcome), n in counts.items() if was}
-    share, bound, given = follow(counts)
-    yield f"{sum(counts.values())} edits, {sum(known.values())} values said before, {given} of these answered after"
-    yield f"these follow {share:.1%}, say neither value {known.get('elsewhere', 0)}"
+    share, bound, made = follow(counts)
+    yield f"{sum(counts.values())} edits, of {made} the value was said before"
+    yield f"of these {known.get('follows', 0)} follow, {share:.1%}; say neither value {known.get('elsewhere', 0)}"
     yield f"the true share lies over {bound:.1%} with a chance of 95 %"
     yield f"withheld once edited {known.get('withheld', 0)}, answered from another document {known.get('another', 0)}"
     yield f"the old value is shown, of all edits: {sum(n for (_, o), n in counts.items() if o == 'old')}"

@@ -61,7 +61,7 @@ def written(assistant: Assistant, most: int, seed: int) -> tuple[Dataset, Place]
     made = _only(made)[:most]
     if not made:
         raise UsageError("no sentence of the documents has a number, a date or a name to ask for", "add more documents")
-    fooled = [q for q in (_fooled(q, made, rng) for q in made) if q is not None]
+    fooled = _fooled(made, rng)
     name = f"{len(made)} questions written from {len({q.group for q in made})} of {len(ids)} documents"
     return Dataset(name, "reading", (), (*made, *fooled), ""), Place.same(ids)
 
@@ -137,23 +137,31 @@ def _only(questions: Sequence[Question]) -> list[Question]:
     return list({q.text: q for q in questions}.values())
 
 
-def _fooled(question: Question, others: Sequence[Question], rng: random.Random) -> Question | None:
-    """The question with a name or number of another document in place of its own."""
-    for pattern in (_NAME, DATE, _NUMBER):
-        own = pattern.search(question.text)
-        pool = sorted(
-            {
-                m.group()
-                for q in others
-                if q.group != question.group or len(others) == 1
-                for m in pattern.finditer(f"{q.text} {q.answers[0]}")
-                if not holds(question.text, [m.group()]) and m.group() not in question.answers
-            }
-        )
-        if own is not None and pool:
-            text = question.text[: own.start()] + rng.choice(pool) + question.text[own.end() :]
-            return replace(question, id=f"{question.id}:fooled", text=text, answers=(), places=(), answerable=False)
-    return None
+def _fooled(questions: Sequence[Question], rng: random.Random) -> Iterator[Question]:
+    """The questions with a name or number of another document in place of their own."""
+    pools = [(pattern, *_named(questions, pattern)) for pattern in (_NAME, DATE, _NUMBER)]
+    alone = len(questions) == 1
+    for q in questions:
+        for pattern, values, groups in pools:
+            own = pattern.search(q.text)
+            if own is None:
+                continue
+            first = rng.randrange(len(values))  # the question's own is one of them
+            others = (v for v in values[first:] + values[:first] if alone or groups[v] - {q.group})
+            value = next((v for v in others if v not in q.answers and not holds(q.text, [v])), None)
+            if value is not None:
+                text = q.text[: own.start()] + value + q.text[own.end() :]
+                yield replace(q, id=f"{q.id}:fooled", text=text, answers=(), places=(), answerable=False)
+                break
+
+
+def _named(questions: Sequence[Question], pattern: re.Pattern[str]) -> tuple[list[str], dict[str, set[str]]]:
+    """What the questions and their answers name by `pattern`, in order, and the documents that each is from."""
+    groups: dict[str, set[str]] = {}
+    for q in questions:
+        for match in pattern.finditer(f"{q.text} {q.answers[0]}"):
+            groups.setdefault(match.group(), set()).add(q.group)
+    return sorted(groups), groups
 
 
 def plainly(figures: Mapping[str, Any]) -> str:

@@ -1,10 +1,11 @@
 """Is every citation the very characters of its source? Thousands of them, from texts that make it hard.
 
-    python -m rag.evals.validity [--citations 5000] [--no-llm]
+    python -m rag.evals.validity [--citations 5000] [--no-llm] [--out FOLDER]
 
 The texts hold the same sentences again and again, CRLF and lone CR, emoji of several code points, combining marks,
 right-to-left text, zero-width characters, and a PDF with most of these; each is read by the ordinary loader. Questions
-are written from the documents themselves (rag.evals.own), and answered in the LLM's words where these hold. Every
+are written from the documents themselves (rag.evals.own), such as can be answered and such as cannot, whose nearest
+passages are shown; they are answered in the LLM's words where these hold. Every
 citation is compared with the document as it is stored, after the answer has gone through JSON and back; every claim
 that is shown must have one.
 """
@@ -16,17 +17,20 @@ import json
 import random
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import rag
+from rag.evals.asking import Record, Records
 from rag.evals.own import written
 from rag.types import Span, to_json
 
 _TOWNS = ["Zürich", "São Paulo", "Kraków", "東京", "القدس", "Ψαρά", "Reykjavı́k", "Łódź", "Hull", "Xi’an"]
 _THINGS = ["trees 🌳", "naïve poems", "boats ⛵️", "families 👨‍👩‍👧‍👦", "cafe\u0301s", "flags 🇯🇵", "ships", "maps"]
 _ENDS = ["\r\n", "\n", "\r", "\n\n", "\u2028", " "]
+QUESTIONS = 100_000  # more than the documents have sentences to ask for
+EVERY = 50  # questions between two lines of progress
 
 
 def texts(documents: int, seed: int) -> Iterator[tuple[str, str]]:
@@ -98,7 +102,7 @@ def papers() -> list[str]:
     return [_PAPERS[n % len(_PAPERS)].format(year=1900 + n, number=7 * n + 5) for n in range(120)]
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Count:
     """What was asked, given and shown: `held` of the `given` citations are the very characters of their source,
     `bare` of the `claims` shown stand without a citation; `worded` of the claims are in the model's own words."""
@@ -109,37 +113,58 @@ class Count:
     claims: int = 0
     bare: int = 0
     worded: int = 0
-    sources: Counter[str] = field(default_factory=Counter)
+    sources: Mapping[str, int] = field(default_factory=dict)
+
+    @staticmethod
+    def of(records: Sequence[Record]) -> Count:
+        """What the records of `asked` come to."""
+        names = ("given", "held", "claims", "bare", "worded")
+        sums = {name: sum(r[name] for r in records) for name in names}
+        sources: Counter[str] = Counter()
+        for record in records:
+            sources.update(record["sources"])
+        return Count(len(records), **sums, sources=sources)
 
 
-def counted(assistant: rag.Assistant, most: int, seed: int) -> Count:
-    """Asks until there are `most` citations. A claim counts as bare too where its words are not those at its place."""
-    dataset, _ = written(assistant, 20 * most, seed)
-    count = Count()
-    for question in dataset.questions:
-        answer = json.loads(json.dumps(to_json(assistant.ask(question.text)), ensure_ascii=False))
-        count.asked += 1
-        for claim in answer["claims"]:
-            count.claims += 1
-            count.worded += claim["origin"] == "model"
-            count.bare += not claim["citations"] or not Span(**claim["at"]).of(answer["text"]).strip()
-        for citation in answer["citations"]:
-            text = assistant.document(citation["source"]["id"]).text
-            count.given += 1
-            count.held += Span(**citation["span"]).of(text) == citation["quote"]
-            count.sources[citation["source"]["media_type"]] += 1
+def counted(assistant: rag.Assistant, most: int, seed: int, records: Records) -> Iterator[Count]:
+    """Asks until there are `most` citations, what is recorded already passed over; the count after each question."""
+    dataset, _ = written(assistant, QUESTIONS, seed)
+    questions = random.Random(seed).sample(dataset.questions, len(dataset.questions))
+    count, done = Count.of(records.done), {r["question"] for r in records.done}
+    for question in questions:
         if count.given >= most:
-            break
-    return count
+            return
+        if question.text not in done:
+            records.add(asked(assistant, question.text))
+            count = Count.of(records.done)
+            yield count
+
+
+def asked(assistant: rag.Assistant, question: str) -> Record:
+    """One answer, counted after it has gone through JSON and back. A claim counts as bare too where its words are not
+    those at its place."""
+    answer = json.loads(json.dumps(to_json(assistant.ask(question)), ensure_ascii=False))
+    given, claims = answer["citations"], answer["claims"]
+    shown = [Span(**claim["at"]).of(answer["text"]).strip() for claim in claims]
+    return {
+        "question": question,
+        "given": len(given),
+        "held": sum(Span(**c["span"]).of(assistant.document(c["source"]["id"]).text) == c["quote"] for c in given),
+        "claims": len(claims),
+        "bare": sum(not (words and claim["citations"]) for words, claim in zip(shown, claims, strict=True)),
+        "worded": sum(claim["origin"] == "model" for claim in claims),
+        "sources": Counter(c["source"]["media_type"] for c in given),
+    }
 
 
 def main() -> None:
-    """The command; exit code 1 where a citation does not hold, or a claim is shown without one."""
+    """The command; exit code 1 where a citation does not hold, a claim is shown without one, or there are too few."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--citations", type=int, default=5000)
     parser.add_argument("--documents", type=int, default=60)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--no-llm", action="store_true", help="quotes alone")
+    parser.add_argument("--out", type=Path, help="a folder that keeps what was counted; the same again goes on there")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder) / "documents"
@@ -147,13 +172,20 @@ def main() -> None:
         for name, text in texts(args.documents, args.seed):
             (home / name).write_bytes(text.encode("utf-8"))
         pdf(home / "papers.pdf", papers())
+        out = args.out or Path(folder)
+        out.mkdir(parents=True, exist_ok=True)
+        records = Records(out / f"{args.documents}-{args.seed}{'-quotes' if args.no_llm else ''}.jsonl")
         with rag.open(documents=home, **({"llm_model": "none"} if args.no_llm else {})) as assistant:
-            count = counted(assistant, args.citations, args.seed)
+            for count in counted(assistant, args.citations, args.seed, records):
+                if count.asked % EVERY == 0:
+                    print(f"  {count.asked} questions, {count.given} of {args.citations} citations", flush=True)
+        records.close()
+    count = Count.of(records.done)
     kinds = ", ".join(f"{n} of {kind}" for kind, n in sorted(count.sources.items()))
     print(f"{count.asked} questions, {count.given} citations, {count.held} are the very characters of their source")
     print(f"of these citations {kinds}")
     print(f"{count.claims} claims shown, {count.worded} in the model's own words, {count.bare} without a citation")
-    raise SystemExit(count.held != count.given or count.bare > 0)
+    raise SystemExit(count.held != count.given or count.bare > 0 or count.given < args.citations)
 
 
 if __name__ == "__main__":

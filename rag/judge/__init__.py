@@ -4,8 +4,11 @@ The contract first; then `RuleJudge`, which compares numbers, units, dates, name
 
     statement.py   a sentence, read: words, names, negation, modality     (numbers.py: its numbers as values)
     align.py       which words of the claim are which of the quote, and what stands in a word's place
+    form.py        what is no statement at all: a question, talk of the text, no sentence
     letters.py     what a person might read otherwise than it is judged
     roles.py       who did what, and where a name hangs
+    parts.py       what the quote says apart, and the claim together
+    measures.py    numbers, shares, exceptions and comparisons given to another thing
     shifts.py      small words that shift what a quote says: half, only, a year, by instead of to
     checks.py      every way in which the quote does not carry the claim, and what each costs
     lexicon.py     the closed classes of words behind both
@@ -22,10 +25,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from rag.judge.checks import Failure, apart, compare
+from rag.judge.form import fault_of
 from rag.judge.letters import odd, read
-from rag.judge.lexicon import AUXILIARIES, VERBS
 from rag.judge.statement import state
-from rag.text import fold, sentences
+from rag.text import sentences
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,20 +58,6 @@ _LEAD = re.compile(
     r"(?: provided)?(?: \d+)?\s*,\s*)?",
     re.IGNORECASE,
 )
-_TALK = r"(?:text|passage|document|quote|evidence|context|question|answer|sentence|prompt)s?"
-_META = re.compile(
-    r"\bas an? (?:ai|language model|assistant)\b|\blanguage model\b|\blet me know\b|\bhere (?:is|are) (?:the|a|an)\b"
-    r"|\bi(?:'m| am) (?:sorry|unable|an ai|not (?:able|sure))"
-    r"|\bi (?:cannot|can't|do not|don't|hope|think|believe|will|can)\b"
-    rf"|\b(?:the|this|these|your|my) (?:given |provided |above )?{_TALK} "
-    r"(?:says?|states?|stated|mentions?|mentioned|does|do|did|is|are|was|provided|provides?|asks?|describes?|shows?|above)\b"
-    r"|\b(?:not|isn't|aren't) (?:mentioned|provided|stated|specified|given) (?:in|by) the\b",
-    re.IGNORECASE,
-)
-_DANGLING = frozenset(
-    "the a an of to in on at for with from by and or but as that which who is are was were be his her its their".split()
-)
-_TWICE = re.compile(r"(?<![^\W_])(?!(?:had|that|very|so|much)\b)([^\W_]{2,}),?\s+\1(?![^\W_])", re.IGNORECASE)
 _MOST_QUOTES = 8  # more than a claim needs; a bound on the time of one judgement
 
 
@@ -93,8 +82,8 @@ class RuleJudge:
             return Judgement(1.0)
         quotes = sorted({read(q) for q in own})
         words = _stripped(read(claim))
-        if (fault := _form(words, quotes)) is not None:
-            return fault
+        if (fault := fault_of(words, quotes)) is not None:
+            return Judgement(fault[0], (fault[1],))
         if (strange := odd(_MARKER.sub(" ", _plain(claim)), own)) is not None:
             return Judgement(0.0, (strange,))
         if not any(quotes):
@@ -149,38 +138,3 @@ def _quoted(claim: str, quotes: Sequence[str]) -> bool:
 def _stripped(claim: str) -> str:
     """The claim without citation marks, bullets and 'According to the text,'."""
     return _LEAD.sub("", _plain(_MARKER.sub(" ", claim)))
-
-
-def _form(claim: str, quotes: Sequence[str]) -> Judgement | None:
-    """What is no statement at all; None if it is one."""
-    words = [fold(w) for w in re.findall(r"[^\W_]+(?:['’][^\W_]+)*", claim)]
-    if not words:
-        return Judgement(0.0, ("the claim is empty",))
-    if claim.rstrip("\"'”’) ").endswith("?") or _asks(claim):
-        return Judgement(0.0, ("the claim is a question",))
-    if (meta := _META.search(claim)) and not any(meta.group().lower() in q.lower() for q in quotes):
-        return Judgement(0.1, ("the claim speaks of the text or of itself",))
-    if (twice := _TWICE.search(claim)) and not any(twice.group().lower() in q.lower() for q in quotes):
-        return Judgement(0.3, (f"the claim says '{twice[1]}' twice",))
-    if (words[-1] in _DANGLING and not claim.rstrip("\"'”’) ").endswith((".", "!"))) or not _has_verb(words):
-        return Judgement(0.3, ("the claim is not a whole sentence",))
-    return None
-
-
-def _asks(claim: str) -> bool:
-    """True for 'Would Japan give trees!': no statement begins with its auxiliary."""
-    first, *rest = claim.split()
-    return (
-        fold(first) in AUXILIARIES - {"being", "having", "may", "will"}
-        and first[0].isupper()
-        and not (rest and fold(rest[0]) == "not")
-    )
-
-
-def _has_verb(words: Sequence[str]) -> bool:
-    """Lenient: an auxiliary, a known verb, or an ending that a verb may have; long claims are presumed to have one."""
-    last = len(words) - 1
-    return last > 4 or any(
-        w in AUXILIARIES or w in VERBS or (at and w.endswith(("ed", "en"))) or (0 < at < last and w.endswith("s"))
-        for at, w in enumerate(words)
-    )

@@ -14,6 +14,12 @@ from dataclasses import dataclass
 from rag.judge.statement import Statement, Unit, keys
 
 _NEIGHBOURS = 3
+_OTHERS = (
+    {"countri", "counti"},
+    {"moral", "mortal"},
+    {"univers", "universiti"},
+    {"organ", "organis"},
+)  # alike, not akin
 _AHEAD = 2  # neighbours that a rival must have more than the claim's own place
 
 
@@ -111,7 +117,7 @@ def alike(one: str, two: str) -> bool:
     >>> alike("japan", "japanes"), alike("construct", "constitut")
     (True, False)
     """
-    if one[:4] != two[:4]:
+    if one[:4] != two[:4] or {one, two} in _OTHERS:
         return False
     short, long = sorted((len(one), len(two)))
     return short >= 4 and short >= 0.6 * long and one[: max(short - 1, 4)] == two[: max(short - 1, 4)]

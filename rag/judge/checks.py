@@ -14,7 +14,22 @@ from dataclasses import dataclass
 
 from rag.judge.align import Alignment
 from rag.judge.lexicon import ALIASES, FORMS, LIGHT, LINKS, MONTHS, OTHER, TITLES
+from rag.judge.measures import (
+    Places,
+    clock,
+    counted,
+    dated,
+    excepted,
+    joined,
+    listed,
+    paired,
+    placed,
+    qualified,
+    ranked,
+    shares,
+)
 from rag.judge.numbers import Number
+from rag.judge.parts import conditioned, mixed, reversed_
 from rag.judge.roles import acted, astray, bracketed, capitals, crossed, swapped, turned
 from rag.judge.shifts import modals, parted, shifts
 from rag.judge.statement import Name, Statement, Unit
@@ -49,6 +64,17 @@ COSTS = {
     "changed": 0.4,
     "step": 0.4,
     "future": 0.6,
+    "apart in one": 0.4,
+    "condition": 0.4,
+    "counted": 0.2,
+    "paired": 0.2,
+    "time": 0.15,
+    "share": 0.4,
+    "exception": 0.3,
+    "qualified": 0.4,
+    "ranked": 0.3,
+    "listed": 0.3,
+    "joined by": 0.3,
 }
 # What is left for words that neither the quotes nor the question have: `ADDED` for each, so that one such word is one
 # too many ('poisonous trees', 'rice exports'), and less where they are more than `FREE` of the claim.
@@ -77,12 +103,32 @@ def compare(claim: Statement, quote: Statement, granted: Collection[str] = ()) -
         *_opposites(claim, quote, places),
         *(_failure("role", says) for says in dict.fromkeys(_roles(claim, quote, places))),
         *(_failure("rival", says) for rule in (astray, swapped) for says in rule(claim, quote, places)),
-        *_dated(claim, quote),
         *_modality(alignment),
         *(_failure(kind, says) for kind, says in shifts(claim, quote, granted)),
         *(_failure("future", says) for says in modals(claim, quote, [alignment.best(at) for at in range(len(places))])),
+        *(_failure(kind, says) for kind, rule in _measures(claim, quote, places, granted) for says in rule),
         *_words(alignment, granted),
     ]
+
+
+def _measures(
+    claim: Statement, quote: Statement, places: Places, granted: Collection[str]
+) -> Iterator[tuple[str, Iterator[str]]]:
+    """What is said apart, and numbers, shares, exceptions and comparisons of other things: by what each costs."""
+    yield "apart in one", mixed(claim, quote, places)
+    yield "role", reversed_(claim, quote, places)
+    yield "condition", conditioned(claim, quote, places, granted)
+    yield "counted", counted(claim, quote, places)
+    yield "paired", paired(claim, quote)
+    yield "time", clock(claim, quote)
+    yield "share", shares(claim, quote)
+    yield "exception", excepted(claim, quote, places)
+    yield "qualified", qualified(claim, quote, places)
+    yield "ranked", ranked(claim, quote, places, granted)
+    yield "rival", dated(claim, quote)
+    yield "listed", listed(claim, quote, places)
+    yield "listed", placed(claim, quote, places)
+    yield "joined by", joined(claim, quote, places)
 
 
 def _roles(claim: Statement, quote: Statement, places: Sequence[tuple[int, ...]]) -> Iterator[str]:
@@ -305,31 +351,6 @@ def _infinitive(claim: Statement, at: int) -> bool:
 def _finished(claim: Statement, at: int) -> bool:
     """True if an auxiliary before the verb says that it came about: 'did raise', 'has put', 'was set'."""
     return any(f in ("did", "has", "have", "had", "was", "were", "is", "are") for f in claim.folds[max(0, at - 2) : at])
-
-
-# --- years
-
-
-_OWNER = re.compile(r"['’]s?$")
-
-
-def _dated(claim: Statement, quote: Statement) -> Iterator[Failure]:
-    """'They will give trees in 2026' where the quote has 'trees for the anniversary of America's founding in 2026': a
-    year that the quotes give to a thing the claim does not name."""
-    for number in claim.numbers:
-        if claim.folds[number.first - 1 : number.first] != ("in",) or not _YEAR.fullmatch(number.text):
-            continue
-        heads = [_owned(quote, n.first - 2) for n in quote.numbers if n.text == number.text]
-        if heads and all(head is not None and quote.stems[head] not in claim.stems for head in heads):
-            yield _failure("rival", f"the quotes have {number.text} for '{quote.texts[heads[0] or 0]}' only")
-
-
-def _owned(quote: Statement, head: int) -> int | None:
-    """`head` if it is a thing of somebody's or something's and is followed by 'in', as 'America's founding in'."""
-    if head < 1 or quote.folds[head + 1] != "in" or not quote.content[head] or quote.texts[head][0].isupper():
-        return None
-    of = "of" in quote.folds[max(0, head - 2) : head]
-    return head if of or _OWNER.search(quote.texts[head - 1]) else None
 
 
 # --- words

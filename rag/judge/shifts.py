@@ -121,7 +121,9 @@ def _step(statement: Statement, first: int) -> str:
     at = first - 1
     while at > 0 and statement.folds[at] in _LOOSE:
         at -= 1
-    ranged = any(n.last == at - 1 for n in statement.numbers)  # '3 to 5'
+    ranged = any(  # '3 to 5', not 'from 12 in 1990 to 18'
+        n.last == at - 1 and statement.folds[n.first - 1 : n.first] != ("in",) for n in statement.numbers
+    )
     return statement.folds[at] if at >= 0 and statement.folds[at] in _STEPS and not ranged else ""
 
 

@@ -238,8 +238,9 @@ def _negated(
             continue
         denials += 1
         reach = whole = 1 if f in ("no", "without", "neither", "nor") else _DENIED
+        whole_clause = {clauses[at], clauses[min(at + 1, len(folds) - 1)]}  # 'not because of the flood'
         for later in range(at + 1, len(folds)):
-            if clauses[later] != clauses[at] or reach == 0 or folds[later] == "that":
+            if clauses[later] not in whole_clause or reach == 0 or folds[later] == "that":
                 break
             odd[later] = not odd[later]
             heads[later] |= reach == whole and content[later]

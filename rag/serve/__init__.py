@@ -66,9 +66,8 @@ def build(assistant: Assistant, host: str = "127.0.0.1", tokens: Collection[str]
     for router in (answers.routes(desk), documents.routes(asking), openai.routes(desk)):
         app.include_router(router)
     about.install(app, metrics)
-    app.add_middleware(
-        Guard, trusted=trusts(host, own_names(host)), tokens=tuple(tokens), settings=settings, metrics=metrics
-    )
+    trusted = trusts(host, own_names(host), frozenset(settings.hosts.lower().split()))
+    app.add_middleware(Guard, trusted=trusted, tokens=tuple(tokens), settings=settings, metrics=metrics)
     return app
 
 

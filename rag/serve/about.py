@@ -19,6 +19,7 @@ from rag.serve.schema import schema
 def install(app: FastAPI, metrics: Metrics) -> None:
     """The routes, and the nouns' shapes in the OpenAPI."""
 
+    @app.head("/health", include_in_schema=False)
     @app.get("/health", summary="Whether the server runs")
     async def health() -> Response:
         """Never touches a model or the index."""

@@ -63,7 +63,8 @@ class Shelf:
         plain = self._assistant.plain
         places = [await asyncio.to_thread(plain.keep, f.file, f.filename or "document") for f in files]
         self._awaited.update(places)
-        upload = Upload(f"{time.time_ns():x}", len(places), time.time())
+        name = plain.config.serve.name
+        upload = Upload(f"{name}{'.' if name else ''}{time.time_ns():x}", len(places), time.time())
         self.uploads[upload.id] = upload
         while len(self.uploads) > MOST_REMEMBERED:
             self.uploads.popitem(last=False)
@@ -126,7 +127,7 @@ def _uploads(router: APIRouter, shelf: Shelf) -> None:
     async def state(upload: Name) -> Response:
         """`waiting`, `indexing`, `done` with its report, or `failed` with its error."""
         if upload not in shelf.uploads:
-            raise Absent("upload", f"the last {MOST_REMEMBERED} are remembered, as long as the server runs")
+            raise Absent("upload", f"a server remembers the last {MOST_REMEMBERED} that it took, as long as it runs")
         return _upload(shelf.uploads[upload])
 
 

@@ -10,7 +10,8 @@ narrows it further (`extra_body={"where": {...}}` in OpenAI's client).
 
 The text carries numbered notes, `... [1]`, and closes with the list of them. The message carries the same as structure:
 `annotations` in OpenAI's own form, `citations` as everywhere in this house, and the reply all of the answer as `rag`.
-Token counts are not known here, so `usage` is absent.
+`usage` is absent, as the protocol allows: most of an answer is read and quoted, not generated, and what a server behind
+`llm.base_url` counts is not known here; a number that clients would add up to a bill would be made up.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Workers of a Dask cluster that runs already, on any machines that have the same rag and the same model.
 
 Dask does what it is good at: it gives tasks to workers, does again what died with one, and blames a task that has cost
-several. Here only the connection is minded: when it is lost, it is made again and what had no answer is asked again.
+several. Here only the connection (line.py) is minded: when it is lost, it is made again and what had no answer is asked
+again. An answer counts if it is to the last asking of its task, so that none is had twice.
 
 A Dask cluster does whatever anyone who reaches its ports tells it to, unless it speaks TLS (tls://) with certificates
 on both sides. Whether a network can be trusted is for the user to say; the report says when it was not protected.
@@ -9,23 +10,22 @@ on both sides. Whether a network can be trusted is for the user to say; the repo
 
 from __future__ import annotations
 
-import logging
 import queue
 import threading
 import time
-from contextlib import suppress
+from collections import Counter
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from rag.config import ClusterConfig
 from rag.errors import ClusterLost, UsageError
 from rag.spread import Died, Done, Raised, Reply, Task
+from rag.spread.line import Line, Lost
 from rag.spread.work import Hands, Rules, hands_of
 
-CONNECT_S = 10.0
 RECONNECTS = 3
+FETCHES = 3  # how often an answer that is there is asked for again because it cannot be had
 NO_WORKERS_S = 60.0
 """So long a cluster may have no worker at all: they may be on their way."""
 
@@ -80,10 +80,12 @@ class Cluster:
     def __init__(self, address: str, rules: Rules, security: Any = None) -> None:
         self.sent = self.received = 0
         self._address, self._rules, self._security = address, rules, security
-        self._client: Any = None
+        self._line: Line | None = None
         self._size = 1
-        self._tasks: dict[int, tuple[Task, Any]] = {}  # what has no answer, and its future
-        self._ready: queue.SimpleQueue[int] = queue.SimpleQueue()
+        self._tasks: dict[int, tuple[Task, int]] = {}  # what has no answer, and the number of its last asking
+        self._asked = 0
+        self._came: queue.SimpleQueue[tuple[int, int, Any]] = queue.SimpleQueue()
+        self._unfetched: Counter[int] = Counter()  # answers that were there and could not be had, by task
         self._empty_since: float | None = None
 
     @property
@@ -93,119 +95,107 @@ class Cluster:
 
     def submit(self, task: Task) -> None:
         """Have it done."""
-        if self._client is None:
-            self._connect()
+        self._tasks[task.number] = (task, 0)
         self.sent += task.size
+        if self._line is None:
+            self._connect(1)
         self._ask(task)
 
     def next(self, wait_s: float) -> Reply | None:
         """The next answer. Raises ClusterLost if the scheduler, or every worker, stays away."""
-        try:
-            number = self._ready.get(timeout=wait_s) if wait_s > 0 else self._ready.get_nowait()
-        except queue.Empty:
-            if wait_s > 0 and self._tasks:
-                self._look_after()
-            return None
-        task, future = self._tasks.get(number, (None, None))
-        return None if task is None else self._answer(task, future)
+        while True:
+            try:
+                number, asking, what = self._came.get(timeout=wait_s) if wait_s > 0 else self._came.get_nowait()
+            except queue.Empty:
+                if wait_s > 0 and self._tasks:
+                    self._look_after()
+                return None
+            task, last = self._tasks.get(number, (None, 0))
+            if task is not None and asking == last:  # else it was asked again since, and only the last one counts
+                return self._answer(task, what)
 
     def close(self) -> None:
         """Take back what is not done, and leave the cluster as it was."""
         self._tasks.clear()
-        self._leave()
+        if self._line is not None:
+            self._line.close()
 
     def _ask(self, task: Task) -> None:
-        """Submits; what goes wrong with the connection is seen by `next`."""
+        self._asked += 1
+        self._tasks[task.number] = (task, self._asked)
+        came, number, asking = self._came.put, task.number, self._asked
+        assert self._line is not None
         try:
-            future = self._client.submit(
-                on_worker,
-                self._rules,
-                task.verb,
-                task.payload,
-                key=f"rag-{id(self)}-{task.number}-{time.monotonic_ns()}",
-                pure=False,
+            self._line.ask(
+                lambda what: came((number, asking, what)),
+                *(on_worker, self._rules, task.verb, task.payload),
                 priority=-task.rank,
             )
-        except Exception:  # the connection is gone: `_look_after` makes it again, and asks again
-            self._tasks[task.number] = (task, None)
-            return
-        self._tasks[task.number] = (task, future)
-        future.add_done_callback(partial(self._is_ready, task.number))
+        except Lost as lost:
+            came((number, asking, lost))
 
-    def _is_ready(self, number: int, future: Any) -> None:
-        self._ready.put(number)
-
-    def _answer(self, task: Task, future: Any) -> Reply | None:
+    def _answer(self, task: Task, what: Any) -> Reply | None:
         from distributed.scheduler import KilledWorker
 
-        if future is None or future.status not in ("finished", "error"):
-            self._look_after()
-            if future is self._tasks[task.number][1]:  # cancelled, though the connection stands
-                self._ask(task)
-            return None
-        if future.status == "error":
-            error = future.exception(timeout=CONNECT_S)
-            del self._tasks[task.number]
-            if isinstance(error, KilledWorker):
-                return Died(task.number, f"{error.allowed_failures + 1} workers of the cluster died", sure=False)
-            if isinstance(error, ImportError | AttributeError):
-                raise ClusterLost(
-                    f"the workers of {self._address} lack something: {error}", "install the same rag there"
-                )
-            return Raised(task.number, error)
-        try:
-            value, steps = future.result(timeout=CONNECT_S * 6)
-        except Exception:  # it was there, but not any more when it was fetched
-            self._look_after()
-            if future is self._tasks[task.number][1]:
-                self._ask(task)
-            return None
+        if isinstance(what, Lost):
+            return self._again(task, what)
         del self._tasks[task.number]
+        if isinstance(what, KilledWorker):
+            return Died(task.number, f"{what.allowed_failures + 1} workers of the cluster died", sure=False)
+        if isinstance(what, ImportError | AttributeError):
+            raise ClusterLost(f"the workers of {self._address} lack something: {what}", "install the same rag there")
+        if isinstance(what, BaseException):
+            return Raised(task.number, what)
+        value, steps = what
         self.received += _size(value)
         return Done(task.number, value, steps)
 
-    def _look_after(self) -> None:
-        """See that there are a scheduler and workers. Raises ClusterLost."""
-        if self._client.status != "running":
-            self._connect()
+    def _again(self, task: Task, lost: Lost) -> Reply | None:
+        """Asks again; a few times, where the connection is not to blame."""
+        if not self._look_after():
+            return None  # all was asked again
+        self._unfetched[task.number] += not lost.blameless
+        if self._unfetched[task.number] >= FETCHES:
+            del self._tasks[task.number]
+            return Raised(task.number, lost)
+        self._ask(task)
+        return None
+
+    def _look_after(self) -> bool:
+        """See that there are a scheduler and workers; False if all had to be asked again. Raises ClusterLost."""
+        threads = None if self._line is None else self._line.threads()
+        if threads is None:
+            self._connect(RECONNECTS)
             for task, _ in list(self._tasks.values()):
                 self._ask(task)
-            return
-        threads = 0
-        with suppress(Exception):  # then the next look finds the client closed
-            threads = sum(self._client.nthreads().values())
+            return False
         if threads:
             self._size, self._empty_since = threads, None
-            return
+            return True
         self._empty_since = self._empty_since or time.monotonic()
         if time.monotonic() - self._empty_since > NO_WORKERS_S:
-            raise ClusterLost(f"the cluster at {self._address} has no workers", f"dask worker {self._address}")
+            raise ClusterLost(
+                f"the cluster at {self._address} has no workers",
+                f"what was stored is kept: start some (dask worker {self._address}), then run the same command again",
+            )
+        return True
 
-    def _connect(self) -> None:
-        from distributed import Client
-
-        logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # what it would say is said by our errors
+    def _connect(self, times: int) -> None:
         why = ""
-        for attempt in range(1 if self._client is None else RECONNECTS):
-            self._leave()
+        for attempt in range(times):
+            if self._line is not None:
+                self._line.close()
             time.sleep(0.5 * (2**attempt - 1))
             try:
-                self._client = Client(
-                    self._address, security=self._security, timeout=CONNECT_S, set_as_default=False, name="rag"
-                )
-                self._size = max(1, sum(self._client.nthreads().values()))
+                self._line = Line(self._address, self._security)
+                self._size = max(1, self._line.threads() or 0)
                 return
             except Exception as error:  # Dask's, asyncio's, the system's and TLS's own
-                why = f"{type(error).__name__}: {error}".splitlines()[0]
+                why = "" if isinstance(error, TimeoutError) else f": {type(error).__name__}: {error}".splitlines()[0]
         raise ClusterLost(
-            f"the Dask scheduler at {self._address} does not answer: {why}",
+            f"the Dask scheduler at {self._address} does not answer{why}",
             "what was stored is kept: run the same command again when it does",
         )
-
-    def _leave(self) -> None:
-        if self._client is not None:
-            with suppress(Exception):
-                self._client.close(timeout=2)
 
 
 def _size(value: Any) -> int:

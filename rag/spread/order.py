@@ -82,9 +82,15 @@ class Spread:
         self._start, self._notes = start, notes
 
     def work(
-        self, adder: Adder, files: Sequence[Path], collection: str | None, tally: Tally, told: Callable[[int], None]
+        self,
+        adder: Adder,
+        files: Sequence[Path],
+        collection: str | None,
+        tally: Tally,
+        told: Callable[[int, float], None],
     ) -> None:
-        """Bring every file into step; `told`: how many are done. Raises RagError if the workers cannot go on."""
+        """Bring every file into step; `told`: how many are done, and which part of the next. Raises RagError if the
+        workers cannot go on."""
         with closing(self._start()) as pool, Loader() as loader:
             run = _Run(adder, pool, loader, files, collection, tally, told)
             run.go()
@@ -101,7 +107,7 @@ class _Run:
         files: Sequence[Path],
         collection: str | None,
         tally: Tally,
-        told: Callable[[int], None],
+        told: Callable[[int, float], None],
     ) -> None:
         self._adder, self._pool, self._loader = adder, pool, loader
         self._files, self._collection, self._tally, self._told = files, collection, tally, told
@@ -118,7 +124,7 @@ class _Run:
 
     def go(self) -> None:
         """Until every file has had its turn."""
-        self._told(0)
+        self._told(0, 0.0)
         while self._turns or self._looked < len(self._files):
             if not self._on_trial():
                 self._look_ahead()
@@ -202,6 +208,8 @@ class _Run:
             else:
                 for key, vector in zip(sent.texts, reply.value, strict=True):
                     self._embedded(key, vector)
+                if (first := self._turns[0]).lacking:  # a large one, of which much is there
+                    self._told(first.number, 1 - first.lacking / len(first.keys))
         elif isinstance(reply, Died) and not reply.sure and not sent.trial:
             self._suspects.append(replace(sent, trial=True))
         elif isinstance(reply, Died):
@@ -272,7 +280,7 @@ class _Run:
             else:
                 vectors = np.stack([turn.vectors[key] for key in turn.keys])
                 self._adder.keep(turn.file, turn.loaded, turn.passages, vectors, self._tally)
-        self._told(turn.number + 1)
+        self._told(turn.number + 1, 0.0)
         return True
 
     def _hold(self, turn: _Turn, bytes_: int) -> None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import random
+import re
 from pathlib import Path
 
 import pytest
 
 import rag
+from rag.evals.asking import Records
 from rag.evals.datasets import Dataset, Question, Text
 from rag.evals.obedience import _summary, both, edits, follow, indexed_as, said, says
 from rag.evals.own import written
+from rag.evals.swaps import another
 from rag.evals.validity import counted, papers, pdf, texts
 from rag.types import Answer, Outcome, Span
 
@@ -33,15 +37,15 @@ DATASET = Dataset("d", "reading", (Text("t", "T", TEXT), Text("u", "U", "Olaf Be
 
 
 def test_an_edit_exchanges_exactly_the_answer_for_another_of_its_kind() -> None:
-    made = {e.question.id: e for e in edits(DATASET, 99, 1)}
-    assert set(made) == {"0", "1", "2", "x"}
+    made = {e.question.id: e for e in edits(DATASET, 1)}
+    assert set(made) == {"0", "1", "2"}
     for edit in made.values():
         original = next(t.text for t in DATASET.texts if t.id == edit.question.gold[0])
         assert edit.after.replace(edit.new, edit.old) == original == edit.before != edit.after
-    assert made["0"].new == "Olaf Berg" and made["x"].new == "Anna Weiss"  # a person for a person
+    assert re.fullmatch("[A-Z][a-z]+ [A-Z][a-z]+", made["0"].new)  # a person for a person
     assert made["1"].new != "1931" and abs(int(made["1"].new) - 1931) <= 40
     assert len(made["2"].new) == 3 and made["2"].new.isdigit()
-    assert [e.new for e in edits(DATASET, 99, 1)] == [e.new for e in edits(DATASET, 99, 1)]
+    assert [e.new for e in edits(DATASET, 1)] == [e.new for e in edits(DATASET, 1)]
 
 
 def test_a_value_that_stands_elsewhere_too_is_not_edited() -> None:
@@ -50,7 +54,7 @@ def test_a_value_that_stands_elsewhere_too_is_not_edited() -> None:
     twice = [
         Question(value, "How many?", (value,), ("t",), (("t", Span(at, at + len(value))),)) for value, at in places
     ]
-    assert [e.old for e in edits(Dataset("d", "reading", (Text("t", "T", text),), tuple(twice), ""), 9, 1)] == ["365"]
+    assert [e.old for e in edits(Dataset("d", "reading", (Text("t", "T", text),), tuple(twice), ""), 1)] == ["365"]
 
 
 def test_a_name_that_the_text_says_again_in_part_or_as_initials_is_not_edited() -> None:
@@ -61,25 +65,47 @@ def test_a_name_that_the_text_says_again_in_part_or_as_initials_is_not_edited() 
     other = Question("o", "Who else?", ("Olaf Berg",), ("o",), (("o", Span(0, 9)),))
     board = Question("b", "Who sat?", ("UNO",), ("o",), (("o", Span(10, 13)),))
     whole = (Text("t", "T", text), Text("o", "O", "Olaf Berg UNO."))
-    assert {e.old for e in edits(Dataset("d", "reading", whole, (*some, other, board), ""), 9, 1)} == {
-        "Karl Lund", "Olaf Berg"
+    assert {e.old for e in edits(Dataset("d", "reading", whole, (*some, other, board), ""), 1)} == {
+        "Karl Lund"
     }  # fmt: skip
 
 
-def test_a_name_gives_way_to_one_as_long_that_answers_a_question_that_opens_alike() -> None:
-    text = "Ann Lee led Red Star. They play in Mill Hall, and the Blue Team plays in Tower Hall. Arden is near."
-    asked = [("What team won?", "Red Star"), ("What team lost?", "Blue Team"), ("What hall is old?", "Mill Hall")]
-    some = tuple(Question(q, q, (a,), ("t",), (("t", Span(text.index(a), text.index(a) + len(a))),)) for q, a in asked)
-    made = {e.old: e.new for e in edits(Dataset("d", "reading", (Text("t", "T", text),), some, ""), 9, 1)}
-    assert made == {}  # each of the two teams stands in the text, and no other hall is known
-    apart = (Text("t", "T", text.replace("Blue Team", "other one")), Text("u", "U", "The Blue Team lost."))
-    moved = (some[0], Question("u", "What team lost?", ("Blue Team",), ("u",), (("u", Span(4, 13)),)), some[2])
-    made = {e.old: e.new for e in edits(Dataset("d", "reading", apart, moved, ""), 9, 1)}
-    assert made == {"Red Star": "Blue Team", "Blue Team": "Red Star"}
+@pytest.mark.parametrize(
+    ("text", "value", "like"),
+    [
+        (
+            "It was rejected in August of that year.",
+            "August",
+            r"(?!August)(?:January|February|March|April|May|J.*|.*ber)",
+        ),
+        ("It closed on 24 March.", "24", r"1?\d|2[0-35-8]"),
+        ("It sits on Wednesday.", "Wednesday", r"(?!Wed).*day"),
+        ("All seven came.", "seven", r"(?!seven)(?:t|th|f|s|e|n).*"),
+        ("They left for Cuba.", "Cuba", r"(?!Cuba)[A-Z].*"),
+        ("It was led by Anna Weiss.", "Anna Weiss", r"(?!Anna)[A-Z][a-z]+ (?!Weiss)[A-Z][a-z]+"),
+        ("The chemist Robert Boyle proved it.", "Boyle", r"(?!Boyle)[A-Z][a-z]+"),
+        ("They play at Mill Hall.", "Mill Hall", r"(?!Mill)[A-Z][a-z]+ Hall"),
+        ("The Treaty of Lisbon ended it.", "Treaty of Lisbon", r"Treaty of (?!Lisbon)[A-Z][a-z]+"),
+        ("About 63,519 came.", "63,519", r"[2-9]\d,\d{3}"),
+        ("FIFA rejected it.", "FIFA", None),  # what it names is a guess
+        ("The Red Star won.", "Red Star", None),
+        ("The British captured it.", "British", None),
+        ("Northern Ireland voted.", "Ireland", None),  # a part of a name
+        ("It stands in Paris, Texas.", "Paris", None),
+        ("Louis XIV gained the throne.", "Louis XIV", None),
+        ("He lived 1641-1679.", "1679", None),
+        ("It begins at 11:40.", "40", None),
+    ],
+)
+def test_a_value_gives_way_to_one_of_its_own_kind_or_stays(text: str, value: str, like: str | None) -> None:
+    before, after = text.split(value)
+    for seed in range(9):
+        new = another(value, before, after, random.Random(seed))
+        assert new is None if like is None else re.fullmatch(like, new or ""), new
 
 
 def test_an_answer_that_says_the_old_value_is_caught_even_beside_the_new_one() -> None:
-    edit = next(e for e in edits(DATASET, 99, 1) if e.question.id == "2")
+    edit = next(e for e in edits(DATASET, 1) if e.question.id == "2")
 
     def answer(text: str, outcome: Outcome = Outcome.ANSWERED) -> Answer:
         return Answer("?", text, (), (), outcome)
@@ -95,15 +121,15 @@ def test_an_answer_that_says_the_old_value_is_caught_even_beside_the_new_one() -
 def test_following_is_counted_of_what_was_said_before_and_the_old_value_of_all() -> None:
     counts = {(True, "follows"): 8, (True, "withheld"): 3, (True, "elsewhere"): 2, (False, "old"): 1}
     told = "\n".join(_summary(counts, {"follows": 4, "withheld": 0}))
-    assert "14 edits, 13 values said before, 10 of these answered after" in told
-    assert "these follow 80.0%, say neither value 2" in told
+    assert "14 edits, of 13 the value was said before" in told
+    assert "of these 8 follow, 61.5%; say neither value 2" in told
     assert "the old value is shown, of all edits: 1" in told
-    assert follow(counts) == (pytest.approx(0.8), pytest.approx(0.4931, abs=1e-4), 10)  # Clopper and Pearson, 2 of 10
+    assert follow(counts) == (pytest.approx(8 / 13), pytest.approx(0.355, abs=1e-3), 13)  # Clopper and Pearson, 5 of 13
     assert follow({}) == (0.0, 0.0, 0)
 
 
 def test_a_question_to_the_whole_index_may_be_answered_from_another_document() -> None:
-    edit = next(e for e in edits(DATASET, 99, 1) if e.question.id == "2")
+    edit = next(e for e in edits(DATASET, 1) if e.question.id == "2")
     other = Answer("?", "It is 240 metres long.", (), (), Outcome.ANSWERED)
     assert said(edit, other, own="") == "another"
     assert said(edit, other, own=f"It is {edit.new} metres long.") == "follows"  # another text may still say 240
@@ -112,7 +138,7 @@ def test_a_question_to_the_whole_index_may_be_answered_from_another_document() -
 def test_the_edited_text_is_read_back_and_the_index_is_as_before() -> None:
     with rag.open(documents=[], llm_model="none") as assistant:
         place = indexed_as(assistant, DATASET)
-        edit = next(e for e in edits(DATASET, 99, 1) if e.question.id == "1")
+        edit = next(e for e in edits(DATASET, 1) if e.question.id == "1")
         before, after = both(assistant, place, edit, DATASET)
         assert says(before, "1931") and says(after, edit.new)
         assert sorted(assistant.document(s.source.id).text for s in assistant.sources()) == ["Olaf Berg sailed.", TEXT]
@@ -125,6 +151,17 @@ def test_papers_hold_combining_marks_and_words_from_right_to_left(tmp_path: Path
     assert "cafe\u0301" in text and "\u05d7" in text and "\u0642" in text
 
 
+def test_counting_citations_goes_on_where_it_was(tmp_path: Path) -> None:
+    lines = [f"In {1900 + n} Hull counted {n + 7} old boats there." for n in range(9)]
+    (tmp_path / "boats.txt").write_text("\n".join(lines))
+    with rag.open(documents=tmp_path, llm_model="none") as assistant:
+        *_, whole = counted(assistant, 8, 0, Records(tmp_path / "whole.jsonl"))
+        first = next(counted(assistant, 8, 0, Records(tmp_path / "cut.jsonl")))
+        *_, rest = counted(assistant, 8, 0, Records(tmp_path / "cut.jsonl"))
+        assert list(counted(assistant, 8, 0, Records(tmp_path / "cut.jsonl"))) == []
+    assert first.asked == 1 and whole.given >= 8 and rest == whole and whole.held == whole.given
+
+
 @pytest.mark.slow
 def test_citations_of_hostile_texts_hold(tmp_path: Path) -> None:
     for name, text in texts(6, 3):
@@ -132,7 +169,7 @@ def test_citations_of_hostile_texts_hold(tmp_path: Path) -> None:
     pdf(tmp_path / "papers.pdf", papers())
     with rag.open(documents=tmp_path) as assistant:
         assert len(assistant.sources()) == 7
-        count = counted(assistant, 40, 0)
+        *_, count = counted(assistant, 40, 0, Records(tmp_path / "kept.jsonl"))
         dataset, place = written(assistant, 30, 0)
     assert count.given >= 40 and count.held == count.given and count.asked > 0
     assert count.claims > 0 and count.bare == 0

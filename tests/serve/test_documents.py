@@ -110,6 +110,16 @@ def test_more_files_at_once_than_are_read_are_refused_before_any_is_kept(shelf: 
     assert kept(shelf) == before
 
 
+def test_the_id_of_an_upload_begins_with_the_name_of_the_server_that_took_it(
+    opened: Callable[..., rag.Assistant],
+) -> None:
+    with serving(opened(serve_name="web1", serve_hosts="docs.example.org")) as server:
+        server.http.headers["host"] = "docs.example.org"
+        told = server.http.post("/v1/documents", files=[("files", ("a.txt", b"A mill."))]).json()
+        assert told["id"].startswith("web1.")
+        assert server.http.get(f"/v1/documents/uploads/{told['id']}").json() == told
+
+
 def test_the_oldest_uploads_are_forgotten_and_the_newest_remembered(
     shelf: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 import rag
 from rag.config import Config
-from tests.serve.conftest import TREES, serving
+from tests.serve.conftest import TREES, Running, serving
 
 
 @pytest.mark.parametrize("broken", ["llm.model", "embed.model"])
@@ -36,3 +36,9 @@ def test_health_never_touches_the_models_or_the_index(tmp_path: Path) -> None:
     with rag.Assistant(tmp_path / "index", Config()) as assistant, serving(assistant) as server:
         assert server.http.get("/health").status_code == 200
         assert "_rooms" not in assistant.__dict__ and not (tmp_path / "index").exists()
+
+
+def test_a_balancer_may_ask_for_the_head_alone(server: Running) -> None:
+    whole, head = server.http.get("/health"), server.http.head("/health")
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["content-length"] == whole.headers["content-length"]

@@ -17,10 +17,19 @@ HOOK = """
 import os, signal, sys, time
 from pathlib import Path
 if "rag.load.worker" not in sys.orig_argv and "TEST_FOLDER" in os.environ:
-    from rag.spread import work
-    read = work.Hands._one
+    from rag.spread import line, work
+    here = Path(os.environ["TEST_FOLDER"])
+    line.CONNECT_S = float(os.environ.get("TEST_CONNECT_S", line.CONNECT_S))
+    read, made = work.Hands._one, work.Hands.__init__
+    def said(what):
+        with (here / "said").open("a") as file:
+            file.write(f"{what} {os.getpid()}\\n")
+    def __init__(self, *args):
+        said("model")
+        made(self, *args)
     def _one(self, file, steps):
-        here = Path(os.environ["TEST_FOLDER"])
+        said("read")
+        time.sleep(float(os.environ.get("TEST_PAUSE_S", "0")))
         if b"KILL" in file[2]:
             os.kill(os.getpid(), signal.SIGKILL)
         if b"WAIT" in file[2] and not (here / "go").exists():
@@ -28,7 +37,7 @@ if "rag.load.worker" not in sys.orig_argv and "TEST_FOLDER" in os.environ:
             while not (here / "go").exists():
                 time.sleep(0.02)
         return read(self, file, steps)
-    work.Hands._one = _one
+    work.Hands._one, work.Hands.__init__ = _one, __init__
 """
 
 
@@ -82,13 +91,20 @@ def outcome(report: Any) -> tuple[Any, ...]:
     )
 
 
-def misbehaving(folder: Path) -> dict[str, str]:
+def misbehaving(folder: Path, **more: str) -> dict[str, str]:
     """The environment in which a worker dies over a file that says KILL, and waits over one that says WAIT, its pid in
-    `folder`/pid, until there is a file `folder`/go."""
+    `folder`/pid, until there is a file `folder`/go. What workers do is noted, see `said`. `more`: TEST_PAUSE_S, seconds
+    for each file; TEST_CONNECT_S, those in which a scheduler must answer."""
     folder.mkdir(exist_ok=True)
     (folder / "sitecustomize.py").write_text(HOOK)
     root = Path(__file__).resolve().parent.parent.parent
-    return {"PYTHONPATH": f"{folder}{os.pathsep}{root}", "TEST_FOLDER": str(folder)}
+    return {"PYTHONPATH": f"{folder}{os.pathsep}{root}", "TEST_FOLDER": str(folder)} | more
+
+
+def said(folder: Path, what: str) -> list[int]:
+    """The process ids of the workers that misbehave, once for each model that they load or file that they read."""
+    lines = (folder / "said").read_text().splitlines() if (folder / "said").exists() else []
+    return [int(line.split()[1]) for line in lines if line.startswith(what)]
 
 
 def wait_for(there: Callable[[], Any], most_s: float = 120.0) -> Any:

@@ -2,91 +2,22 @@
 
 from __future__ import annotations
 
-import datetime
-import gc
-import ipaddress
 import os
 import signal
 import socket
-import subprocess
-import sys
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from certificates import certificates
 from spread import folders
+from spread.dasks import added, running
 
 import rag
 from rag.errors import ClusterLost, UsageError
 
 pytest.importorskip("distributed", reason="Dask is not installed: pip install 'rag[dask]'")
-
-
-@pytest.fixture(autouse=True)
-def nothing_is_left_to_close() -> Iterator[None]:
-    """A client whose scheduler is gone fails once more as it is collected: here, and not inside some later test, where
-    Python 3.11 may trip over it (`ast.parse`: 'recursion depth mismatch')."""
-    yield
-    gc.collect()
-
-
-class Dask:
-    """A scheduler and its workers, each a process with a log; nothing listens but on 127.0.0.1."""
-
-    def __init__(self, folder: Path, tls: Mapping[str, Path] | None = None, **settings: str) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
-        self.address = f"{'tls' if tls else 'tcp'}://127.0.0.1:{self.port}"
-        files = [
-            f"--tls-{name}-file={path}" if name == "ca" else f"--tls-{name}={path}"
-            for name, path in (tls or {}).items()
-        ]
-        self._common = [*files, "--no-dashboard"]
-        self._environment = os.environ | settings | {"DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED": "False"}
-        self._log = folder / "dask.log"
-        self.processes: list[subprocess.Popen[bytes]] = []
-
-    def scheduler(self) -> subprocess.Popen[bytes]:
-        where = ["--host", "127.0.0.1", "--port", str(self.port)]
-        if self.address.startswith("tls"):
-            where = ["--host", "tls://127.0.0.1", "--port", str(self.port)]
-        return self._start("scheduler", *where)
-
-    def workers(self, number: int) -> None:
-        for _ in range(number):
-            self._start("worker", self.address, "--host", "127.0.0.1", "--nthreads", "1", "--no-nanny")
-
-    def log(self) -> str:
-        return self._log.read_text()
-
-    def end(self) -> None:
-        for process in self.processes:
-            process.kill()
-            process.wait()
-
-    def _start(self, kind: str, *args: str) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", f"distributed.cli.dask_{kind}", *args, *self._common]
-        with self._log.open("ab") as log:
-            process = subprocess.Popen(command, stdout=log, stderr=log, env=self._environment)
-        self.processes.append(process)
-        return process
-
-
-@contextmanager
-def running(folder: Path, workers: int, tls: Mapping[str, Path] | None = None, **settings: str) -> Iterator[Dask]:
-    dask = Dask(folder, tls, **settings)
-    try:
-        dask.scheduler()
-        folders.wait_for(lambda: "Scheduler at" in dask.log())
-        dask.workers(workers)
-        folders.wait_for(lambda: dask.log().count("Register worker") >= workers)
-        yield dask
-    finally:
-        dask.end()
 
 
 @pytest.fixture(scope="module")
@@ -101,37 +32,6 @@ def plain(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, 
     """What the plain add reports, and its index."""
     where = tmp_path_factory.mktemp("plain") / "index"
     return added(where, folder), folders.index(where)
-
-
-def added(where: Path, *paths: Path, settings: Mapping[str, Any] | None = None, **how: Any) -> Any:
-    with rag.Assistant(where, rag.Config.load(settings), write=True) as assistant:
-        report = assistant.add(paths, **how)
-        assert assistant.check().ok
-        return folders.outcome(report)
-
-
-def certificates(folder: Path) -> dict[str, Path]:
-    """A certificate for 127.0.0.1 that is its own authority, and its key."""
-    x509 = pytest.importorskip("cryptography.x509", reason="cryptography is not installed: no certificates")
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-
-    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.datetime.now(datetime.UTC)
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
-    address = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
-    made = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(1))
-        .not_valid_after(now + datetime.timedelta(1))
-        .add_extension(address, critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    cert, secret = folder / "cert.pem", folder / "key.pem"
-    cert.write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    encoding, form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
-    secret.write_bytes(key.private_bytes(encoding, form, serialization.NoEncryption()))
-    return {"ca": cert, "cert": cert, "key": secret}
 
 
 def test_one_of_three_workers_killed_at_work_changes_nothing(
@@ -175,7 +75,7 @@ def test_by_tls_a_file_that_kills_workers_is_refused_and_a_scheduler_that_stays_
 
         killer = threading.Thread(target=kill)
         killer.start()
-        monkeypatch.setattr("rag.spread.cluster.CONNECT_S", 0.5)
+        monkeypatch.setattr("rag.spread.line.CONNECT_S", 0.5)
         with pytest.raises(ClusterLost, match="does not answer") as caught:
             added(tmp_path / "many", folder, settings=settings, cluster=dask.address)
         killer.join()
@@ -201,7 +101,7 @@ def test_an_address_that_cannot_be_is_told_before_anything_is_read(folder: Path,
 def test_a_cluster_that_is_not_there_is_told_with_what_to_do(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rag.spread.cluster.CONNECT_S", 0.5)
+    monkeypatch.setattr("rag.spread.line.CONNECT_S", 0.5)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         nowhere = f"tcp://127.0.0.1:{probe.getsockname()[1]}"

@@ -185,9 +185,21 @@ def test_progress_counts_what_is_stored(folder: Path, tmp_path: Path) -> None:
     told: list[Any] = []
     by(Fickle(3), tmp_path / "many", folder, progress=told.append)
     total = told[0].total
-    assert [p.done for p in told] == list(range(total + 1))
+    assert [p.done for p in told if not p.part] == list(range(total + 1))
+    assert [p.bytes for p in told] == sorted(p.bytes for p in told)
+    assert told[-1].bytes == told[0].all_bytes == sum(p.stat().st_size for p in folder.rglob("[!.]*") if p.is_file())
     assert told[-1].passages > told[3].passages > 0
     assert told[-1].path is None
+
+
+def test_progress_tells_which_part_of_a_large_file_is_embedded(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(order, "BATCH", 8)
+    told: list[Any] = []
+    by(Fickle(3), tmp_path / "many", folder / "b long.txt", progress=told.append)
+    parts = [p.part for p in told if p.part]
+    assert len(parts) > 5 and parts == sorted(parts) and parts[0] < 0.2 and parts[-1] > 0.8
 
 
 @pytest.mark.parametrize("error", [ModelMissing("no model", "fetch it"), ClusterLost("gone")])

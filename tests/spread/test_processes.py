@@ -146,7 +146,7 @@ def test_one_model_is_loaded_by_a_worker_and_it_has_its_share_of_the_cores(
                 (pid,) = pool.pids
                 environment = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
                 assert b"OMP_NUM_THREADS=3" in environment
-        assert pool.pids == [pid]
+        assert pool.pids == [pid] == folders.said(misbehaving, "model")
         assert pool.sent > 0 and pool.received > 3 * 2 * 384 * 4
     finally:
         pool.close()
