@@ -170,10 +170,10 @@ def search(place: Place, asked: Asked, tenth: dict[str, list[float]]) -> dict[st
     """Seconds of each kind of search under each filter, recall of the dense one, peak memory of the process."""
     told: dict[str, float] = {}
     with place.open() as index:
-        retriever = Retriever(index, _Known(asked), RetrieveConfig())
+        retriever = Retriever(index, Known(asked), RetrieveConfig())
         for name, where in FILTERS.items():
             for kind, ask in _asking(index, retriever, asked, where).items():
-                seconds, busy, found = _each(asked, ask)
+                seconds, busy, found = each(asked, ask)
                 for p in (50, 95):
                     told[f"{kind}, {name}, p{p} ms"] = 1e3 * percentile(seconds, p / 100)
                 told[f"{kind}, {name}, p95 ms of CPU"] = 1e3 * percentile(busy, 0.95)
@@ -261,7 +261,7 @@ def crash(place: Place, base: Base) -> NoReturn:
     raise AssertionError("still alive")
 
 
-class _Known:
+class Known:
     """An embedder that knows these questions only, at once: embedding is not what is measured."""
 
     name, fingerprint, window = "known", "known", 1_000_000
@@ -279,7 +279,7 @@ class _Known:
         return [0] * len(texts)
 
 
-def _each(asked: Asked, ask: Callable[[int], Any]) -> tuple[list[float], list[float], list[Any]]:
+def each(asked: Asked, ask: Callable[[int], Any]) -> tuple[list[float], list[float], list[Any]]:
     """Seconds by the clock, seconds of CPU, and findings, of each question but the first few, which only warm up."""
     seconds, busy, found = [], [], []
     for n in range(len(asked.questions)):

@@ -56,7 +56,7 @@ def asked(place: Milvus, act: Callable[[float], T], open_: Callable[[], None], a
 
 def passes(error: Exception) -> bool:
     """True if the same request may be answered in a moment."""
-    said = str(error).lower()
+    said = _said(error).lower()
     if any(sign in said for sign in (*_TOKEN, *_NAME, _TAKEN)):
         return False
     return _code(error) in PASSING or any(sign in said for sign in _SIGNS)
@@ -64,7 +64,8 @@ def passes(error: Exception) -> bool:
 
 def told(place: Milvus, error: Exception) -> RagError:
     """What a person reads: what happened where, and what to do."""
-    said, short = str(error).lower(), " ".join(str(error).split())[:300]
+    whole = _said(error)
+    said, short = whole.lower(), whole[:300]
     if place.file and _TAKEN in said:
         return IndexBusy(
             f"{place} is held by another process, or is no such file", "one process at a time: more need a server"
@@ -80,6 +81,21 @@ def told(place: Milvus, error: Exception) -> RagError:
             f"see that it runs{tls}, then do the same again: what was acknowledged is there",
         )
     return IndexError_(f"Milvus at {place} refused: {short}", "the server's log says more")
+
+
+def _said(error: Exception) -> str:
+    """The message with those of its causes: what a token or a certificate was refused for stands there only."""
+    told: list[BaseException] = []
+    at: BaseException | None = error
+    while at is not None and at not in told:
+        told.append(at)
+        at = at.__cause__
+    return "; ".join(dict.fromkeys(" ".join(_details(each).split()) for each in told))
+
+
+def _details(error: BaseException) -> str:
+    details = getattr(error, "details", None)
+    return str(details() if callable(details) else error)
 
 
 def _code(error: Exception) -> Any:
