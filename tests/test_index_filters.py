@@ -14,7 +14,7 @@ from test_index import DIM, MAKER, Made, several, tamper
 
 from rag.errors import IndexDamaged, IndexMismatch
 from rag.filters import Filter
-from rag.index import DEFAULT, CollectionRow, Index, rows
+from rag.index import DEFAULT, Index, rows
 from rag.types import Document, Mark, Passage, Source, Span
 
 TYPES = ("text/plain", "text/markdown", "application/pdf")
@@ -100,33 +100,6 @@ def test_what_is_no_day_is_no_filter(day: str) -> None:
         Filter(since=day)
     with pytest.raises(ValueError, match="is no day"):
         Filter(until=day)
-
-
-def test_collections_are_counted_renamed_joined_and_removed(tmp_path: Path) -> None:
-    with Index.open(tmp_path / "index", **MAKER) as index:
-        for n, name in enumerate(("work", "work", "home", None)):
-            index.put(*one(n), collection=name)
-        assert index.collections() == [
-            CollectionRow(DEFAULT, 1, 3), CollectionRow("home", 1, 3), CollectionRow("work", 2, 6),
-        ]  # fmt: skip
-        before = index.fingerprint
-        assert index.rename_collection("work", "home") == 2
-        assert index.rename_collection("work", "home") == 0
-        assert index.collections() == [CollectionRow(DEFAULT, 1, 3), CollectionRow("home", 3, 9)]
-        assert index.fingerprint == before, "what a document is filed under is no part of what it says"
-        index.put(*one(0))
-        assert {r.collection for r in index.sources() if r.source.title == "0"} == {"home"}, "a new version stays there"
-        index.note(IDS[3], collection="a\ud800\0b")
-        assert index.collections()[0] == CollectionRow("a\ud800\0b", 1, 3)
-        assert len(index.lexical("common", 9, Filter(collections=("a\ud800\0b",)))) == 3
-        assert index.remove(*(r.source.id for r in index.sources() if r.collection == "home"))
-        assert [row.name for row in index.collections()] == ["a\ud800\0b"]
-        ids, _ = index.dense(one(3)[2], 10)
-        assert {p.source.title for p in index.passages(ids[0].tolist())} == {"3"}
-        assert index.check().ok
-    with Index.open(tmp_path / "index", **MAKER, write=False) as index:
-        assert index.check().ok
-        assert len(index.dense(one(3)[2], 10)[0][0]) == 3
 
 
 def test_a_reader_follows_the_removal_of_many_at_once(tmp_path: Path) -> None:

@@ -226,9 +226,12 @@ def test_a_document_without_passages_is_kept_and_found_by_name_only(index: Index
 
 def test_what_does_not_belong_together_is_refused_and_changes_nothing(index: Index) -> None:
     document, passages, vectors = made("a", ["one", "two"])
-    before = index.fingerprint
+    before, nan = index.fingerprint, vectors.copy()
+    nan[1, 3] = np.nan
     for args, says in (
         ((document, passages, vectors[:1]), "1 vectors for 2 passages"),
+        ((document, passages, vectors[:, 1:]), r"shape \(n, 16\)"),
+        ((document, passages, nan), "row 1 holds NaN"),
         ((document, passages, 0 * vectors), "row 0 is all zeros"),
         ((document, made("b", ["one", "two"])[1], vectors), "was not cut from"),
     ):
@@ -307,8 +310,11 @@ def test_collections_are_counted_renamed_joined_and_removed(index: Index) -> Non
     assert index.fingerprint == before
     index.put(*one(0))
     assert {r.collection for r in index.sources() if r.source.title == "0"} == {"home"}, "a new version stays there"
+    index.note(IDS[3], collection="a\ud800\0b")
+    assert index.collections()[0] == CollectionRow("a\ud800\0b", 1, 3)
+    assert len(index.lexical("common", 9, Filter(collections=("a\ud800\0b",)))) == 3
     assert index.remove(*(IDS[n] for n in (0, 1, 2)))
-    assert index.collections() == [CollectionRow(DEFAULT, 1, 3)]
+    assert [row.name for row in index.collections()] == ["a\ud800\0b"]
 
 
 def test_what_was_acknowledged_is_there_after_a_close(open_: Open) -> None:
@@ -435,6 +441,8 @@ def test_several_threads_may_put_at_once(index: Index) -> None:
         thread.join()
     assert {row.source for row in index.sources()} == {each[0].source for each in work}
     assert index.check().ok
+    for each in work:
+        assert index.passages(index.dense(each[2], 1)[0][:, 0].tolist()) == each[1]
 
 
 # -- another embedder --------------------------------------------------------------------------------------------------
