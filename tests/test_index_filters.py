@@ -165,7 +165,7 @@ def test_a_number_that_a_deleted_document_had_is_not_given_again(old: Path) -> N
 
 
 def test_an_older_schema_is_not_read_but_named_with_its_cure(old: Path) -> None:
-    with pytest.raises(IndexMismatch, match=r"older version \(schema 2, now 3\)") as error:
+    with pytest.raises(IndexMismatch, match=r"older version \(schema 2, now 4\)") as error:
         Index.open(old, **MAKER, write=False)
     assert "rag check --index" in error.value.hint
     Index.open(old, **MAKER).close()
@@ -207,10 +207,10 @@ def test_a_migration_that_fails_leaves_the_old_index(old: Path, monkeypatch: pyt
     from rag.index import migrate
 
     def failing(con: sqlite3.Connection) -> None:
-        migrate._to_3(con)
+        migrate._to_4(con)
         raise RuntimeError("in the middle")
 
-    monkeypatch.setattr(migrate, "STEPS", {2: failing})
+    monkeypatch.setattr(migrate, "STEPS", migrate.STEPS | {3: failing})
     with pytest.raises(RuntimeError):
         Index.open(old, **MAKER)
     monkeypatch.undo()

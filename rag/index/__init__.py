@@ -175,6 +175,13 @@ class Index(Protocol):
         """
         ...
 
+    def both(
+        self, vectors: Vectors, query: str, k: int, where: Filter | None = None
+    ) -> tuple[tuple[Ids, Cosines], list[tuple[int, float]]]:
+        """`dense` and `lexical` of one moment, side by side where that is sooner done."""
+        with self.reading():
+            return self.dense(vectors, k, where), self.lexical(query, k, where)
+
     def idf(self, terms: Sequence[str]) -> list[float]:
         """ln(1 + (N - n + 0.5) / (n + 0.5)) of each term, n of N passages holding it (stemmed, words in a row)."""
         ...

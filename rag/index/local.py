@@ -12,6 +12,7 @@ import math
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date
@@ -36,6 +37,9 @@ from rag.index.work import Change
 from rag.types import Document, Passage
 from rag.vectors import Cosines, Ids, Vectors
 
+BESIDE = 20_000  # passages from which on a second thread is worth its start
+ABREAST = 4  # searches that have one at the same time; others wait for it
+
 
 class LocalIndex(Index):
     """All documents of one folder, by meaning and by word. Made by `LocalIndex.open`; safe to use from many threads."""
@@ -50,6 +54,7 @@ class LocalIndex(Index):
         self._held: snapshot.Held | None = None
         self._documents = Remembered[rows.Stored](lambda stored: len(stored.document.text))
         self._counts: tuple[int, dict[str, int]] = (-1, {})
+        self._beside = ThreadPoolExecutor(ABREAST, "rag-words")
 
     @staticmethod
     def open(folder: Any, *, embedder: str, dim: int, rules: str = "", write: bool = True) -> LocalIndex:
@@ -215,6 +220,27 @@ class LocalIndex(Index):
 
             return lexical.search(con, lexical.rarer(terms, passing, frequency), k, among)
 
+    def both(
+        self, vectors: Vectors, query: str, k: int, where: Filter | None = None
+    ) -> tuple[tuple[Ids, Cosines], list[tuple[int, float]]]:
+        """Both let go of the interpreter while they search, so that a large index is searched by two threads."""
+        with self.reading(), self._store.reading() as con:
+            now = rows.meta(con)
+            if now.passages < BESIDE:
+                return super().both(vectors, query, k, where)
+            words = self._beside.submit(self._words_at, now.seq, query, k, where)
+            try:
+                near = self.dense(vectors, k, where)
+            finally:
+                wait([words])
+            found = words.result()
+            return near, self.lexical(query, k, where) if found is None else found
+
+    def _words_at(self, seq: int, query: str, k: int, where: Filter | None) -> list[tuple[int, float]] | None:
+        """`lexical` in another thread than the one that reads; None if another process has changed the index since."""
+        with self._store.moment() as con:
+            return self.lexical(query, k, where) if rows.meta(con).seq == seq else None
+
     def idf(self, terms: Sequence[str]) -> list[float]:
         with self._store.reading() as con:
             total, count = rows.meta(con).passages, self._counter(con)
@@ -253,6 +279,7 @@ class LocalIndex(Index):
         if self._lock is not None:
             with suppress(IndexError_):
                 self.flush()
+        self._beside.shutdown()
         self._store.close()
         if self._lock is not None:
             self._lock.release()
