@@ -143,6 +143,17 @@ def test_a_word_is_found_in_any_of_its_forms_and_words_of_one_sign_in_a_row(inde
     assert index.lexical("桜東", 5) == [], "these signs stand there, but not in this order"
 
 
+def test_both_searches_at_once_find_what_each_finds(index: Index) -> None:
+    for n in range(12):
+        index.put(*one(n), collection=set_of(n))
+    query = np.random.default_rng(77).standard_normal((1, DIM)).astype(np.float32)
+    for where in (None, Filter(types=("text/plain",)), Filter(sources=())):
+        (ids, cosines), words = index.both(query, "common d3", 9, where)
+        assert words == index.lexical("common d3", 9, where)
+        assert np.array_equal(ids, index.dense(query, 9, where)[0])
+        assert np.array_equal(cosines, index.dense(query, 9, where)[1])
+
+
 def test_idf_is_the_formula(index: Index) -> None:
     index.put(*made("a", ["trees and trees", "a tree", "no wood", "cherry tree", "tree cherry"]))
     wanted = [math.log(1 + (5 - n + 0.5) / (n + 0.5)) for n in (4, 1, 0, 0)]
