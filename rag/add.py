@@ -167,7 +167,7 @@ class Adder:
         """
         tally, roots = Tally(), list(paths)
         with tally.timed("look"):
-            files = list(files_of(roots, exclude))
+            files = list(_files_of(roots, exclude, tally))
         try:
             self._all(files, collection, tally, progress, crew)
             if mirror:
@@ -338,10 +338,21 @@ def _count(file: Looked, notes: Sequence[str], passages: int, tally: Tally) -> N
     tally.notes += [(file.uri, "; ".join(notes))] if notes else []
 
 
-def files_of(paths: Iterable[Path], exclude: Sequence[str] = ()) -> Iterator[Path]:
-    """Every file that is named, so that its refusal can be told, and those of the named folders that can be read."""
+def _files_of(paths: Iterable[Path], exclude: Sequence[str], tally: Tally) -> Iterator[Path]:
+    """Every file that is named, so that its refusal can be told, and those of the named folders that can be read; of
+    the others in there is noted how many there are."""
     for path in paths:
-        yield from Tree(path, SUFFIXES, exclude).files() if path.is_dir() else [path]
+        if not path.is_dir():
+            yield path
+            continue
+        tree = Tree(path, SUFFIXES, exclude)
+        yield from tree.files()
+        for error in tree.closed:
+            uri = Path(error.filename).resolve().as_uri()
+            tally.refused.append((uri, f"{error.filename} cannot be read: {error.strerror}"))
+        if tree.others:
+            each = ", ".join(f"{n:,} {kind}" for kind, n in tree.others.most_common())
+            tally.notes.append((path.resolve().as_uri(), f"passed over, because nothing reads them: {each}"))
 
 
 def _size(path: Path) -> int:

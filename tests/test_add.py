@@ -102,6 +102,26 @@ def test_mirror_removes_what_is_gone_and_nothing_outside_the_folder(
     assert sorted(row.source.title for row in index.sources()) == ["b.txt", "else.txt"]
 
 
+def test_what_is_passed_over_is_told_and_a_folder_that_cannot_be_read_is_refused(
+    index: Index, embedder: Counting, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "old.doc").write_bytes(b"\xd0\xcf\x11\xe0")
+    (folder / "closed").mkdir()
+    real = os.scandir
+
+    def scandir(path: str) -> object:
+        if Path(path).name == "closed":
+            raise PermissionError(13, "Permission denied", path)
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    report = Adder(index, embedder, 64).add([folder])
+    assert len(report.added) == 2
+    assert report.notes == ((folder.as_uri(), "passed over, because nothing reads them: 1 .doc"),)
+    closed = folder / "closed"
+    assert report.refused == ((closed.as_uri(), f"{closed} cannot be read: Permission denied"),)
+
+
 def test_a_bad_file_is_refused_and_what_was_indexed_of_it_stays(index: Index, embedder: Counting, folder: Path) -> None:
     adder = Adder(index, embedder, 64)
     adder.add([folder])

@@ -56,6 +56,19 @@ def test_an_answer_comes_from_where_it_was_told_to_look(index: str) -> None:
     assert "Leeds" not in rag("ask", question, "--collection", "news", "--index", index).stdout
 
 
+def test_a_file_name_reaches_the_terminal_as_words_only(tmp_path: Path) -> None:
+    folder, index = tmp_path / "odd", str(tmp_path / "index")
+    folder.mkdir()
+    (folder / "a\x1b[2J\u202e\nb.txt").write_text("The ship carries five tons of rice.")
+    (folder / "c\x1b[2Jd.pdf").write_text("no PDF")
+    (folder / os.fsdecode(b"caf\xe9.txt")).write_text("The harbour is closed in May.")
+    done = rag("add", str(folder), "--index", index)
+    assert "\x1b" not in done.stdout + done.stderr
+    assert "c[2Jd.pdf: it is named .pdf but is none" in done.stderr
+    listed = rag("show", "--index", index).stdout
+    assert [line.rsplit("  ", 1)[1] for line in listed.splitlines()] == ["a[2J b.txt", "caf\ufffd.txt"]
+
+
 def test_collections_are_listed_renamed_and_removed(index: str, tmp_path: Path) -> None:
     folder = str(tmp_path / "index")
     assert rag("add", "seeds/", "--collection", "old", "--index", folder).returncode == 0

@@ -14,7 +14,7 @@ import typer
 
 from rag.cli.shared import Index, Json, Set, app, bar, opened, print_json
 from rag.errors import UsageError
-from rag.load import FORMATS
+from rag.load import FORMATS, seen
 from rag.types import Span
 
 if TYPE_CHECKING:
@@ -211,8 +211,8 @@ def _print_report(report: Report) -> None:
     took = f"{report.seconds:.1f} s" + (f" ({steps})" if steps else "")
     print(f"{said}; {report.passages} new passages in {took}", flush=True)
     for uri, reason in report.refused:
-        print(f"refused: {reason or uri}", file=sys.stderr)
+        print(f"refused: {seen(reason or uri)}", file=sys.stderr)
     for uri, note in report.notes[:_MOST_NOTES]:
-        print(f"note: {unquote(uri.rsplit('/', 1)[-1])}: {note}")
+        print(f"note: {seen(unquote(uri.rsplit('/', 1)[-1]))}: {note}")
     if len(report.notes) > _MOST_NOTES:
         print(f"and {len(report.notes) - _MOST_NOTES} more notes: --json shows them all")
