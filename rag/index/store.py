@@ -296,6 +296,7 @@ def make(folder: Path, fill: Callable[[sqlite3.Connection], None]) -> None:
             con.execute(statement)
         fill(con)
         con.execute("COMMIT")
+        con.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # closing would do it too, and say nothing if the disk refuses
     finally:
         con.close()
     pages.begin(tmp, folder, PAGE_BYTES)
