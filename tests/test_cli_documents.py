@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,28 @@ def test_an_answer_comes_from_where_it_was_told_to_look(index: str) -> None:
     question = "Where does the office move in May?"
     assert "Leeds" in rag("ask", question, "--collection", "default", "--index", index).stdout
     assert "Leeds" not in rag("ask", question, "--collection", "news", "--index", index).stdout
+
+
+def test_an_add_that_is_stopped_says_what_is_kept_and_goes_on_when_it_is_called_again(tmp_path: Path) -> None:
+    folder, index = tmp_path / "many", str(tmp_path / "index")
+    folder.mkdir()
+    for n in range(400):
+        (folder / f"{n}.txt").write_text(f"The ship of number {n} carries rice. " * 12)
+    command = [sys.executable, "-m", "rag", "add", str(folder), "--index", index]
+    calm = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.default_int_handler)}
+    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, **calm) as process:
+        database = Path(index) / "FORMAT"
+        while process.poll() is None and not database.exists():
+            time.sleep(0.05)
+        time.sleep(0.5)
+        process.send_signal(signal.SIGINT)
+        said = process.communicate(timeout=30)[1]
+    assert process.returncode == 130, said
+    assert said.strip() == "rag: stopped; what was acknowledged is kept"
+    kept = len(rag("show", "--index", index).stdout.splitlines())
+    done = rag("add", str(folder), "--index", index)
+    assert f"{400 - kept} added" in done.stdout
+    assert not kept or f"{kept} unchanged" in done.stdout
 
 
 def test_a_file_name_reaches_the_terminal_as_words_only(tmp_path: Path) -> None:
