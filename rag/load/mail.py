@@ -187,7 +187,7 @@ def _body(part: EmailMessage) -> Parsed | None:
         if part.get_content_type() == "text/html":
             from rag.load.html import parse_text
 
-            return parse_text(text, titled=False)
+            return parse_text(text, titled=False, mail=True)
     except DocumentError:
         return None
     draft = Draft()

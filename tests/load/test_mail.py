@@ -68,6 +68,19 @@ def test_an_html_body_reads_as_its_page_does_and_what_it_hides_is_counted() -> N
     assert where(found.document, "You have").endswith("2024-03-02")
 
 
+def test_what_an_html_reply_quotes_is_told_from_what_it_says() -> None:
+    made = message()
+    made.set_content(
+        "<p>It is now <b>500</b> EUR.</p>On Friday Bo wrote:<blockquote><div>It was <i>300</i> EUR.</div>"
+        "<blockquote>Once 100 EUR.</blockquote>Yours</blockquote>Agreed?",
+        subtype="html",
+    )
+    assert loaded("a.eml", made.as_bytes()).document.text.partition("\n\n")[2].split("\n") == [
+        "It is now 500 EUR.", "", "On Friday Bo wrote:", "", "> It was 300 EUR.", "", "> > Once 100 EUR.",
+        "> Yours", "Agreed?",
+    ]  # fmt: skip
+
+
 def test_of_two_forms_of_one_body_the_plain_one_is_read_unless_it_is_blank() -> None:
     both = message(body="Plain words.\n")
     both.add_alternative("<p>Rich words.</p>", subtype="html")
