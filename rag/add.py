@@ -32,6 +32,7 @@ from rag.tree import Tree
 from rag.types import Document, Passage, Source
 
 BLOCK = 256  # passages embedded before it is told how far a file is
+LARGE = 4 * BLOCK  # passages of a document from which on each block is kept, should the work be stopped
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +217,8 @@ class Adder:
             vectors = self._vectors(passages, told)
         with tally.timed("store"):
             self._index.put(document, passages, vectors, **noted)
+            if len(passages) > LARGE:
+                self._index.lay_by({})
         return len(passages)
 
     def _all(
@@ -306,12 +309,16 @@ class Adder:
         )
 
     def _vectors(self, passages: Sequence[Passage], told: Callable[[float], None]) -> Vectors:
-        """One row per passage; what any document of the index says already keeps its vector."""
+        """One row per passage; what any document of the index says already keeps its vector, and of a large document
+        what was embedded before a stop."""
         keys, known, texts = self.wanting(passages)
         wanted = list(texts.items())
         for first in range(0, len(wanted), BLOCK):
             some = wanted[first : first + BLOCK]
-            known |= dict(zip([k for k, _ in some], self._embedder.passages([t for _, t in some]), strict=True))
+            fresh = dict(zip([k for k, _ in some], self._embedder.passages([t for _, t in some]), strict=True))
+            known |= fresh
+            if len(wanted) > LARGE:
+                self._index.lay_by(fresh)
             if first + len(some) < len(wanted):
                 told((first + len(some)) / len(wanted))
         return np.stack([known[key] for key in keys])

@@ -506,3 +506,14 @@ def test_unfinished_files_are_swept_away_by_the_next_writer(closed: Path) -> Non
     (closed / "vectors-1-3.faiss").write_bytes(b"old")
     Index.open(closed, **MAKER).close()
     assert {p.name for p in closed.iterdir()} == {"FORMAT", "LOCK", "PAGES", "SEAL", "store.db", "vectors-1-20.faiss"}
+
+
+def test_what_was_laid_by_and_does_not_hold_is_embedded_again(folder: Path) -> None:
+    _, passages, vectors = made("a", ["one", "two", "three"])
+    with Index.open(folder, **MAKER) as index:
+        keys = [index.key(p) for p in passages]
+        index.lay_by(dict(zip(keys, vectors, strict=True)))
+        assert len(index.vectors_of(keys)) == 3
+        first, second = (f"WHERE key = x'{key}'" for key in keys[:2])
+        tamper(folder, f"UPDATE spare SET row = zeroblob(64) {first}", f"UPDATE spare SET hash = x'00' {second}")
+        assert set(index.vectors_of(keys)) == {keys[2]}

@@ -7,7 +7,7 @@ the others: `tests/laws/test_keeper.py` runs over each.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol, Self
@@ -156,6 +156,11 @@ class Index(Protocol):
     def vectors_of(self, keys: Sequence[str]) -> dict[str, Vectors]:
         """Vectors (dim,) by `key`, from whichever document says the same: what need not be embedded again."""
         ...
+
+    def lay_by(self, vectors: Mapping[str, Vectors]) -> None:
+        """Keep vectors (dim,) by `key` of passages whose document is not stored yet, for `vectors_of` to know after a
+        stop; none at all: forget them. A keeper need not. Raises IndexError_."""
+        return
 
     def reading(self) -> AbstractContextManager[Self]:
         """One moment for several calls: ids found by `dense` and `lexical` stay valid for `passages`.

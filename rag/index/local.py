@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ from rag import lexical
 from rag.errors import IndexDamaged, IndexError_
 from rag.files import Lock
 from rag.filters import Filter
-from rag.index import Index, check, given, opening, rows, snapshot, work
+from rag.index import Index, check, given, opening, rows, snapshot, spare, work
 from rag.index.check import CheckReport, Make
 from rag.index.chosen import ids_of
 from rag.index.given import CollectionRow
@@ -165,7 +165,9 @@ class LocalIndex(Index):
         with self._store.reading() as con:
             for key in dict.fromkeys(keys):
                 with suppress(IndexDamaged):  # then it is embedded again
-                    if (vector := self._vector_of(con, key)) is not None:
+                    vector = self._vector_of(con, key)
+                    vector = spare.find(con, key, self.dim) if vector is None else vector
+                    if vector is not None:
                         known[key] = vector
         return known
 
@@ -176,6 +178,9 @@ class LocalIndex(Index):
                 vector: Vectors = vectors[0]
                 return vector
         return None
+
+    def lay_by(self, vectors: Mapping[str, Vectors]) -> None:
+        self._store.change(lambda con: spare.add(con, vectors), lambda _: None)
 
     @contextmanager
     def reading(self) -> Iterator[Self]:

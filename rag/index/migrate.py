@@ -93,7 +93,8 @@ def _keys_3(con: sqlite3.Connection, number: int) -> None:
 
 
 def _to_4(con: sqlite3.Connection) -> None:
-    """Each message of a mailbox gets its own day, which its mark had in words only."""
+    """Each message of a mailbox gets its own day, which its mark had in words only; large documents that were begun."""
+    con.execute("CREATE TABLE spare(key BLOB PRIMARY KEY, row BLOB NOT NULL, hash BLOB NOT NULL) WITHOUT ROWID")
     columns = "first INTEGER PRIMARY KEY, passages INTEGER NOT NULL, document INTEGER NOT NULL, day BLOB NOT NULL"
     con.execute(f"CREATE TABLE days({columns})")
     change, sql = 0, "SELECT id FROM documents WHERE media IN (?, ?)"

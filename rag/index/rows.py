@@ -7,6 +7,7 @@
                 finds a passage that says the same
     vectors     id -> float32 row, little-endian
     days        which passages have a day of their own (rag/index/days.py), derived
+    spare       vectors of a document that is not stored yet (rag/index/spare.py)
     gone        which ids went when, so that a snapshot can catch up
     snapshot    one row, once there is one: the file, what it holds, its sha256
     words       the inverted index (rag/lexical.py), derived
@@ -27,7 +28,7 @@ import numpy as np
 
 from rag import lexical
 from rag.errors import IndexDamaged
-from rag.index import days
+from rag.index import days, spare
 from rag.types import Document, Mark, Passage, Source, Span
 from rag.vectors import Vectors
 
@@ -56,6 +57,7 @@ CREATE TABLE snapshot(
   one INTEGER PRIMARY KEY CHECK (one = 1), name TEXT NOT NULL, seq INTEGER NOT NULL, top INTEGER NOT NULL,
   passages INTEGER NOT NULL, sha256 TEXT NOT NULL);
 {days.SCHEMA}
+{spare.SCHEMA}
 {lexical.SCHEMA}
 """
 

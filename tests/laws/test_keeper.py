@@ -261,6 +261,24 @@ def test_unchanged_passages_keep_their_vectors(index: Index) -> None:
     assert index.vectors_of([]) == {}
 
 
+def test_what_is_laid_by_is_known_until_it_is_forgotten_and_is_no_part_of_the_index(open_: Open) -> None:
+    _, passages, vectors = made("a", ["one", "two"])
+    with open_() as index:
+        index.put(*several(2)[1])
+        keys, before = [index.key(p) for p in passages], (index.fingerprint, len(index))
+        index.lay_by(dict(zip(keys, vectors, strict=True)))
+        assert before == (index.fingerprint, len(index))
+        assert index.check().ok
+    with open_() as index:
+        known = index.vectors_of(keys)
+        assert all(
+            np.array_equal(known[key], vector) for key, vector in zip(keys, vectors, strict=True) if key in known
+        )
+        assert not known or set(known) == set(keys), "a keeper need not"
+        index.lay_by({})
+        assert index.vectors_of(keys) == {}
+
+
 def test_what_is_noted_leaves_the_content(index: Index) -> None:
     each = several(1)[0]
     index.put(*each, digest="d", stat="old")
