@@ -289,7 +289,8 @@ def make(folder: Path, fill: Callable[[sqlite3.Connection], None]) -> None:
     con = sqlite3.connect(tmp, isolation_level=None)
     try:
         con.execute(f"PRAGMA page_size={PAGE_BYTES}")
-        con.execute("PRAGMA journal_mode=WAL")
+        if con.execute("PRAGMA journal_mode=WAL").fetchone()[0] != "wal":  # it only says so
+            raise OSError("the disk refused a log")
         con.execute("PRAGMA synchronous=FULL")
         con.execute("BEGIN")
         for statement in rows.SCHEMA.split(";"):
