@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -55,6 +57,23 @@ def test_an_answer_comes_from_where_it_was_told_to_look(index: str) -> None:
     question = "Where does the office move in May?"
     assert "Leeds" in rag("ask", question, "--collection", "default", "--index", index).stdout
     assert "Leeds" not in rag("ask", question, "--collection", "news", "--index", index).stdout
+
+
+def test_check_says_what_it_found_and_mends_what_it_can(tmp_path: Path) -> None:
+    (tmp_path / "plan.md").write_text(PLAN)
+    index = str(tmp_path / "index")
+    rag("add", str(tmp_path / "plan.md"), "--index", index)
+    assert rag("check", "--index", index).stdout.startswith("1 documents, 1 passages: all hold (")
+    with contextlib.closing(sqlite3.connect(Path(index) / "store.db", isolation_level=None)) as con:
+        con.execute("UPDATE vectors SET row = zeroblob(length(row))")
+    done = rag("ask", "Where does the office move?", "--index", index)
+    assert done.returncode == 4
+    assert "rag check" in done.stderr
+    mended = rag("check", "--index", index)
+    assert mended.returncode == 0, mended.stderr
+    assert "\nrepaired: made again from its text: file:///" in mended.stdout
+    assert "plan.md: the vector of passage 1 is not what was stored" in mended.stdout
+    assert "Leeds" in rag("ask", "Where does the office move in May?", "--index", index).stdout
 
 
 def test_an_add_that_is_stopped_says_what_is_kept_and_goes_on_when_it_is_called_again(tmp_path: Path) -> None:

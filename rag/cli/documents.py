@@ -19,6 +19,7 @@ from rag.types import Span
 
 if TYPE_CHECKING:
     from rag.add import Report
+    from rag.index import CheckReport
 
 _MOST_NOTES = 20
 
@@ -135,7 +136,7 @@ def check(index: Index = None, set_: Set = [], as_json: Json = False) -> None:  
     """Prove every passage against its document and every vector against its row; rebuild what can be rebuilt."""
     with opened(index, set_, write=True) as assistant:
         report = assistant.check()
-        print_json(report) if as_json else print(report)
+        print_json(report) if as_json else _print_check(report)
         if not report.ok:
             raise typer.Exit(4)
 
@@ -196,6 +197,15 @@ def _span(at: str | None, length: int) -> Span:
         return Span(start, min(end, length))
     except ValueError:
         raise UsageError(f"--at {at!r} is no span", "for example --at 120:180") from None
+
+
+def _print_check(report: CheckReport) -> None:
+    holds = "all hold" if report.ok else "not all hold"
+    print(f"{report.documents} documents, {report.passages} passages: {holds} ({report.seconds:.1f} s)")
+    for line in report.repaired:
+        print(f"repaired: {seen(line)}")
+    for line in report.problems:
+        print(f"problem: {seen(line)}", file=sys.stderr)
 
 
 def _print_report(report: Report) -> None:
