@@ -203,7 +203,8 @@ def test_remove_takes_away_every_trace_of_many_at_once(index: Index) -> None:
     "text", ["a\0b \ud800 \udc00 c", "\ud83d\ude00 apart", "\U0001f600", "\u202e", "\r\n\x1f", "é", '"\\']
 )
 def test_whatever_a_document_holds_comes_back_as_it_was(open_: Open, text: str) -> None:
-    document = Document(Source.at(f"file:///{text}", text, "text/x"), text, (Mark(Span(0, 1), "heading", text, 2),))
+    marks = Mark(Span(0, 1), "heading", text, 2), Mark(Span(0, 1), "message", text, date="2024-02-29")
+    document = Document(Source.at(f"file:///{text}", text, "text/x"), text, marks)
     passage = Passage.cut(document, Span(0, len(text)))
     with open_() as index:
         index.put(document, [passage], np.ones((1, DIM), np.float32), digest="d", stat="s", collection=text)
