@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from rag import lexical
 from rag.errors import IndexDamaged, IndexError_, IndexMismatch, IndexMissing
 from rag.index import Index, rows, snapshot
 from rag.types import Document, Mark, Passage, Source, Span
@@ -421,6 +422,19 @@ def test_a_damaged_inverted_index_is_made_again(closed: Path, when: str) -> None
         ids = [id for id, _ in index.lexical("paper7", 9)]
         assert [p.source.title for p in index.passages(ids)] == ["d7"] * 4
     with Index.open(closed, **MAKER, write=False) as index:
+        assert index.check().repaired == ()
+
+
+def test_where_a_page_is_wrong_the_inverted_index_is_made_again_though_it_seems_to_hold(
+    closed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reading all words cannot see a bit that only a search for one of them meets (500 flips found such a one)."""
+    with Index.open(closed, **MAKER) as index:
+        before = index.lexical("paper7 passage", 99)
+    monkeypatch.setattr(lexical, "holds", lambda *_: True)
+    tamper(closed, "UPDATE words_docsize SET sz = x'7f00' WHERE id < 9")
+    with Index.open(closed, **MAKER) as index:
+        assert index.lexical("paper7 passage", 99) == before
         assert index.check().repaired == ()
 
 

@@ -101,7 +101,7 @@ def test_days_that_do_not_hold_are_made_again(folder: Path, damage: str, when: s
     with Index.open(folder, **MAKER) as index:
         if when == "open":
             tamper(folder, damage)
-            assert index.check().repaired == ("the days of messages were made again from the passages",)
+            assert "the days of messages were made again from the passages" in index.check().repaired
         assert index.check().repaired == ()
         for where, messages in CASES:
             assert found(index, where) == messages

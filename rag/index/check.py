@@ -66,6 +66,8 @@ def check(store: Store) -> CheckReport:
     with store.still(), store.examining():
         with store.reading() as con:
             found = _examine(con, store)
+        if store.write and not found.problems and WORDS not in found.repairs and not store.sound():
+            found.repairs.append(WORDS)  # a flipped bit may hide what a search for a word finds from who reads them all
         if store.write:
             repaired = tuple(_repair(store, what) for what in found.repairs)
             problems = tuple(found.problems)

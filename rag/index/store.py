@@ -156,6 +156,13 @@ class Store:
         self._proof.start()
         return True
 
+    def sound(self) -> bool:
+        """True if every page is what was written, as far as that is known. For who is alone. Raises IndexError_."""
+        try:
+            return self._pages.known and not self._pages.wrong()
+        except OSError as error:
+            raise IndexError_(f"the database in {self.folder} cannot be read: {error}", hint="try again") from error
+
     @contextmanager
     def examining(self) -> Iterator[None]:
         """For this thread, everything can be read, whatever `proven` finds: it looks for itself."""
