@@ -187,6 +187,7 @@ DAMAGE = {
     "a passage is missing": ("passages", None, True),
     "a span": ("passages", ("end", 3), True),
     "a vector": ("passages", ("vector", [1.0] * 16), True),
+    "a day": ("passages", ("day", "2020-02-02"), True),
     "a text": ("texts", ("text", "t2 []another text"), False),
 }
 

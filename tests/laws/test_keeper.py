@@ -7,7 +7,7 @@ import math
 import os
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,9 @@ import numpy as np
 import pytest
 from milvus_server import Server, Standalone, dropped, elsewhere
 from test_index import DIM, MAKER, made, several
+from test_index_days import CASES as DAYS
+from test_index_days import found as messages_of
+from test_index_days import mailbox
 from test_index_filters import CASES, IDS, one, set_of
 
 from rag.errors import IndexBusy, IndexError_, IndexMismatch, IndexMissing
@@ -171,6 +174,24 @@ def test_both_searches_at_once_find_what_each_finds(index: Index) -> None:
         assert words == index.lexical("common d3", 9, where)
         assert np.array_equal(ids, index.dense(query, 9, where)[0])
         assert np.array_equal(cosines, index.dense(query, 9, where)[1])
+
+
+def test_a_filter_by_date_goes_by_the_day_of_each_message(index: Index) -> None:
+    for one_ in several(3):
+        index.put(*one_, dated="2021-07-09")
+    document, passages, vectors = mailbox()
+    index.put(document, passages, vectors, collection="mail")
+    for where, messages in DAYS:
+        assert messages_of(index, where) == messages
+    assert len(index.lexical("paper0", 9, Filter(until="2021"))) == 1, "other documents have their own"
+    assert index.check().ok
+    later = replace(document, marks=tuple(replace(m, date="2016-06-06") for m in document.marks))
+    index.put(later, passages, vectors)
+    assert messages_of(index, Filter(until="2016")) == {0, 1, 2, 3, 4}
+    assert messages_of(index, Filter(since="2019", until="2024")) == set()
+    assert index.document(document.source.id) == later
+    index.remove(document.source.id)
+    assert index.lexical("message", 9, Filter(until="2016")) == []
 
 
 def test_idf_is_the_formula(index: Index) -> None:

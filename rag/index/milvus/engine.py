@@ -220,6 +220,6 @@ _FIELDS: dict[str, dict[str, type]] = {
     "texts": {"id": str, "document": int, "text": str},
     "passages": {
         "id": int, "document": int, "start": int, "end": int, "key": str, "hash": str, "seal": str, "words": str,
-        "text_words": int, "begun": int,
+        "text_words": int, "begun": int, "day": str,
     },
 }  # fmt: skip

@@ -26,8 +26,8 @@ from rag.files import Lock
 from rag.filters import Filter
 from rag.index.milvus import words
 from rag.index.milvus.engine import MOST
-from rag.index.milvus.ranking import Ranking
-from rag.index.milvus.view import Entry, View
+from rag.index.milvus.ranking import Ranking, apart
+from rag.index.milvus.view import Entry, View, in_time
 from rag.index.milvus.writing import Shelf, ids_of
 from rag.vectors import Ids
 
@@ -35,11 +35,14 @@ UNFINISHED = -1  # between two moments
 WAIT_S = 600.0  # for another process that fills the file
 SCHEMA = f"""
 {lexical.schema("ascii")}
-CREATE TABLE said(id INTEGER PRIMARY KEY, passage INTEGER NOT NULL, text TEXT NOT NULL, heading TEXT NOT NULL);
+CREATE TABLE said(id INTEGER PRIMARY KEY, passage INTEGER NOT NULL, text TEXT NOT NULL, heading TEXT NOT NULL,
+  day TEXT NOT NULL);
 CREATE TABLE documents(number INTEGER PRIMARY KEY, first INTEGER NOT NULL, passages INTEGER NOT NULL);
 CREATE TABLE moment(seq INTEGER NOT NULL);
 INSERT INTO moment VALUES (0);
 """
+
+_Said = tuple[int, str, str, str]
 
 
 class Mirror:
@@ -138,12 +141,12 @@ class Mirror:
                 raise
             gone = []
 
-    def _fetched(self, some: Sequence[Entry]) -> dict[int, list[tuple[int, str, str]]]:
-        """The passages of these documents: (id, words of the text, words of the heading), by document."""
-        found: dict[int, list[tuple[int, str, str]]] = {entry.number: [] for entry in some}
+    def _fetched(self, some: Sequence[Entry]) -> dict[int, list[_Said]]:
+        """The passages of these documents: (id, words of the text, words of the heading, own day), by document."""
+        found: dict[int, list[_Said]] = {entry.number: [] for entry in some}
         if not some:
             return found
-        shelf, fields = self._shelf, ["id", "document", "words", "text_words"]
+        shelf, fields = self._shelf, ["id", "document", "words", "text_words", "day"]
         small = [entry for entry in some if entry.row.passages <= MOST]
         rows = shelf.engine.rows(shelf.passages, f"document in [{', '.join(str(e.number) for e in small)}]", fields)
         for entry in some:
@@ -151,7 +154,7 @@ class Mirror:
                 rows += shelf.engine.named(shelf.passages, ids_of(entry), fields).values()
         for row in rows:
             cut, n = row["words"].split(" "), row["text_words"]
-            found[row["document"]].append((row["id"], " ".join(cut[:n]), " ".join(cut[n:])))
+            found[row["document"]].append((row["id"], " ".join(cut[:n]), " ".join(cut[n:]), row["day"]))
         return found
 
 
@@ -166,7 +169,7 @@ class Mirrored:
         terms = [term for term in map(_quoted, words.phrases(lexical.query_terms(query)).values()) if term]
         top = self.con.execute("SELECT coalesce(max(id), 0) FROM said").fetchone()[0]
         some = self.now.passing(where)
-        among = None if some is None else self._ids(some)
+        among = None if some is None else self._ids(where, some)
         found = lexical.ranked(self.con, terms, k, passages=self.now.passages, top=top, count=self._count, among=among)
         names = dict(self._passages([id for id, _ in found]))
         return [(names[id], score) for id, score in found]
@@ -179,11 +182,17 @@ class Mirrored:
             self.now.counts[term] = lexical.frequency(self.con, term)
         return self.now.counts[term]
 
-    def _ids(self, some: Sequence[Entry]) -> Ids:
-        wanted = {entry.number for entry in some}
-        sql = "SELECT number, first, passages FROM documents"
-        spans = [range(f, f + n) for number, f, n in self.con.execute(sql) if number in wanted]
-        return np.asarray(sorted(id for span in spans for id in span), np.int64)
+    def _ids(self, where: Filter | None, some: Sequence[Entry]) -> Ids:
+        wanted, ids = {entry.number: entry for entry in some}, list[int]()
+        for number, first, count in self.con.execute("SELECT number, first, passages FROM documents"):
+            if (entry := wanted.get(number)) is None:
+                continue
+            if where is None or not apart(where, entry):
+                ids += range(first, first + count)
+                continue
+            days = self.con.execute("SELECT id, day FROM said WHERE id >= ? AND id < ?", (first, first + count))
+            ids += (id for id, day in days if in_time(where, day or entry.row.dated))
+        return np.asarray(sorted(ids), np.int64)
 
     def _passages(self, ids: Sequence[int]) -> Iterator[tuple[int, int]]:
         for first in range(0, len(ids), 500):
@@ -217,13 +226,13 @@ def _take_out(con: sqlite3.Connection, numbers: Sequence[int]) -> None:
         con.execute("DELETE FROM documents WHERE number = ?", (number,))
 
 
-def _take_in(con: sqlite3.Connection, some: Sequence[Entry], found: dict[int, list[tuple[int, str, str]]]) -> None:
+def _take_in(con: sqlite3.Connection, some: Sequence[Entry], found: dict[int, list[_Said]]) -> None:
     top = con.execute("SELECT coalesce(max(first + passages), 1) FROM documents").fetchone()[0]
     for entry in some:
         made = [(top + at, *row) for at, row in enumerate(sorted(found[entry.number]))]
         con.execute("INSERT INTO documents VALUES (?, ?, ?)", (entry.number, top, len(made)))
-        con.executemany("INSERT INTO said VALUES (?, ?, ?, ?)", made)
-        lexical.add(con, ((id, text, heading) for id, _, text, heading in made))
+        con.executemany("INSERT INTO said VALUES (?, ?, ?, ?, ?)", made)
+        lexical.add(con, ((id, text, heading) for id, _, text, heading, _ in made))
         top += len(made)
 
 

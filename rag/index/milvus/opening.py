@@ -23,7 +23,7 @@ from rag.index.place import Milvus
 from rag.index.rows import SourceRow
 from rag.types import Source
 
-FORMAT = 1
+FORMAT = 2  # passages with days of their own
 
 
 def opened(place: Milvus, maker: Maker, write: bool) -> tuple[Shelf, str, Right | None]:
@@ -145,6 +145,8 @@ def _current(engine: Engine) -> dict[str, Any]:
         raise _missing(engine.place)
     if meta["format"] > FORMAT:
         raise IndexMismatch(f"{engine.place} was made by a newer version", "update this package")
+    if meta["format"] < FORMAT:
+        raise IndexMismatch(f"{engine.place} was made by an older version", "rag add PATH --index ANOTHER_NAME")
     return meta
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from rag.errors import IndexDamaged
 from rag.index.milvus.engine import BATCH
 from rag.index.milvus.view import Entry, View
-from rag.index.milvus.writing import Shelf, cut, ids_of, loaded, vector
+from rag.index.milvus.writing import Shelf, cut, day_of, ids_of, loaded, vector
 from rag.types import Document
 
 
@@ -38,12 +38,16 @@ def examined(shelf: Shelf, view: View) -> list[Hurt]:
 def _prove(shelf: Shelf, entry: Entry, document: Document) -> None:
     """Raises IndexDamaged unless all passages of a document are there and hold."""
     ids = ids_of(entry)
-    fields = ["document", "start", "end", "hash", "seal", "vector"]
+    fields = ["document", "start", "end", "hash", "seal", "vector", "day"]
     for first in range(0, len(ids), BATCH):
         some = ids[first : first + BATCH]
         found = shelf.engine.named(shelf.passages, some, fields)
         if missing := [id for id in some if id not in found]:
             raise IndexDamaged(f"{len(missing)} passages of {entry.row.source.uri!r} are missing", "rag check")
         for id in some:
-            cut(entry, document, found[id])
+            passage = cut(entry, document, found[id])
             vector(found[id])
+            if found[id]["day"] != day_of(document, passage.span):
+                raise IndexDamaged(
+                    f"the day of a passage of {entry.row.source.uri!r} is not what was stored", "rag check"
+                )

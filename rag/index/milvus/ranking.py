@@ -15,7 +15,7 @@ from rag import lexical
 from rag.filters import Filter
 from rag.index.milvus import words
 from rag.index.milvus.engine import MOST, Row
-from rag.index.milvus.view import Entry, View
+from rag.index.milvus.view import Entry, View, in_time
 from rag.index.milvus.writing import Shelf
 
 DEEP = 200  # passages whose words are looked at, at least
@@ -48,13 +48,13 @@ class Served:
 
     def best(self, query: str, k: int, where: Filter | None) -> list[tuple[int, float]]:
         some = self.now.passing(where)
-        passing = self.now.passages if some is None else sum(entry.row.passages for entry in some)
+        passing = self._passing(where, some)
         terms = words.phrases(lexical.query_terms(query))
 
         def frequency(term: str) -> int:
             whole = self._holding(terms[term])
             rare = some is None or whole <= lexical.COMMON * passing
-            return whole if rare else self._counted(terms[term], among(some or []))
+            return whole if rare else self._counted(terms[term], among(where, some or []))
 
         chosen = {term: terms[term] for term in lexical.rarer(list(terms), passing, frequency) if terms[term]}
         if not chosen or k < 1:
@@ -69,6 +69,14 @@ class Served:
     def holding(self, term: str) -> int:
         return self._holding(words.phrases([term])[term])
 
+    def _passing(self, where: Filter | None, some: Sequence[Entry] | None) -> int:
+        """How many passages the filter lets pass."""
+        if some is None or where is None:
+            return self.now.passages
+        by_day = [entry for entry in some if apart(where, entry)]
+        counted = self.shelf.engine.count(self.shelf.passages, among(where, by_day)) if by_day else 0
+        return counted + sum(entry.row.passages for entry in some if not apart(where, entry))
+
     def _holding(self, phrase: list[str]) -> int:
         """Counted once per moment."""
         key, now = " ".join(phrase), self.now
@@ -81,7 +89,7 @@ class Served:
         if not phrase:
             return 0
         tests = [f'text_match(words, "{word}")' for word in dict.fromkeys(phrase)]
-        what, where = self.shelf.passages, " and ".join([*tests, among])
+        what, where = self.shelf.passages, " and ".join([*tests, f"({among})"])
         if len(phrase) == 1:
             return self.shelf.engine.count(what, where)
         found = self.shelf.engine.rows(what, where, ["words", "text_words"])  # the words must follow one another
@@ -97,7 +105,7 @@ def nominated(
     numbers = {entry.number for entry in (now.live.values() if some is None else some)}
     if not numbers:
         return []
-    only, ask = "" if some is None else among(some), min(k, MOST)
+    only, ask = "" if some is None else among(where, some), min(k, MOST)
     while True:
         near = shelf.engine.nearest(shelf.passages, field, query, ask, only, ["document", *fields])
         found = [row for row in near if row["document"] in numbers]
@@ -106,6 +114,24 @@ def nominated(
         ask = min(2 * ask, MOST)  # it nominated what went, or does not count yet
 
 
-def among(some: Sequence[Entry]) -> str:
-    """The condition that a passage is of one of these documents."""
+def apart(where: Filter, entry: Entry) -> bool:
+    """True if the filter may let some passages of this document pass and others not."""
+    return entry.apart and bool(where.since or where.until)
+
+
+def among(where: Filter | None, some: Sequence[Entry]) -> str:
+    """The condition that a passage is of one of these documents, and its own day passes where it has one."""
+    where = where or Filter()
+    whole = [entry for entry in some if not apart(where, entry)]
+    parts = [_of(whole)] if whole or not some else []
+    if by_day := [entry for entry in some if apart(where, entry)]:
+        days = [f'day >= "{where.since}"'] if where.since else []
+        days += [f'day <= "{where.until}~"'] if where.until else []
+        parts.append(" and ".join([_of(by_day), 'day != ""', *days]))
+    if rest := [entry for entry in by_day if in_time(where, entry.row.dated)]:
+        parts.append(f'{_of(rest)} and day == ""')
+    return " or ".join(f"({part})" for part in parts) if len(parts) > 1 else parts[0]
+
+
+def _of(some: Sequence[Entry]) -> str:
     return f"document in [{', '.join(str(entry.number) for entry in some)}]"

@@ -26,7 +26,7 @@ TOO_MANY = 1_000  # dead documents that a reader remembers; over that it begins 
 class Entry:
     """One row. `number` names this very content of the document with its passages; `own`: hash of the document alone;
     `content`: the share of both in the fingerprint; `words`: of all passages; `pieces`: of the text; `since`: when this
-    was written, Unix time."""
+    was written, Unix time; `apart`: some of its passages have days of their own."""
 
     number: int
     seq: int
@@ -37,6 +37,7 @@ class Entry:
     words: int
     pieces: int
     since: float
+    apart: bool = False
 
     def sent(self) -> Row:
         """As it lies in the collection."""
@@ -44,6 +45,7 @@ class Entry:
         about = [
             [s.id, s.uri, s.title, s.media_type, s.date], r.digest, r.stat, r.passages, r.characters, r.added, r.dated,
             r.collection, self.own, f"{self.content:x}", self.words, self.pieces, self.since,
+            self.apart,
         ]  # fmt: skip
         about_ = packed(json.dumps(about, ensure_ascii=False))
         return {"id": self.number, "seq": self.seq, "state": self.state, "about": about_}
@@ -51,9 +53,9 @@ class Entry:
     @staticmethod
     def of(row: Row) -> Entry:
         """What `sent` was made of."""
-        source, *rest, own, content, words, pieces, since = json.loads(unpacked(row["about"]))
+        source, *rest, own, content, words, pieces, since, apart = json.loads(unpacked(row["about"]))
         told = SourceRow(Source(*source), *rest)
-        return Entry(row["id"], row["seq"], row["state"], told, own, int(content, 16), words, pieces, since)
+        return Entry(row["id"], row["seq"], row["state"], told, own, int(content, 16), words, pieces, since, apart)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +73,13 @@ class View:
     counts: dict[str, int] = field(default_factory=dict)
 
     def passing(self, where: Filter | None) -> list[Entry] | None:
-        """The documents that a filter lets pass; None: all."""
+        """The documents that a filter lets pass, by their own day or by that of some passages; None: all."""
         if where is None or where == Filter():
             return None
         some = list(self.live.values())
         if where.sources is not None:
             some = [self.live[id] for id in dict.fromkeys(where.sources) if id in self.live]
-        return [entry for entry in some if _passes(where, entry.row)]
+        return [e for e in some if _passes(where, e.row) and (e.apart or in_time(where, e.row.dated))]
 
 
 def caught_up(engine: Engine, what: str, view: View) -> View:
@@ -146,13 +148,17 @@ def _follow(live: dict[str, Entry], dead: dict[int, float], entry: Entry) -> Non
         dead[entry.number] = entry.since
 
 
+def in_time(where: Filter, day: str) -> bool:
+    """True if the filter lets this day pass."""
+    begun = not where.since or raw(day) >= raw(where.since)
+    return begun and (not where.until or raw(day) <= raw(where.until) + b"~")  # a month or a year is meant whole
+
+
 def _passes(where: Filter, row: SourceRow) -> bool:
     media = row.source.media_type
     tests: list[Callable[[], bool]] = [
         lambda: where.collections is None or row.collection in where.collections,
         lambda: where.types is None or any(_of_kind(media, kind) for kind in where.types),
-        lambda: not where.since or raw(row.dated) >= raw(where.since),
-        lambda: not where.until or raw(row.dated) <= raw(where.until) + b"~",  # a month or a year is meant whole
     ]
     return all(test() for test in tests)
 

@@ -91,10 +91,11 @@ def put(
     spans = (n for p in passages for n in (p.span.start, p.span.end))
     number = _number(own, *spans, *blobs)
     entry = Entry(number, view.seq + 2, LIVE, row, own.hex(), 0, 0, len(parts), time.time())
-    made = _passage_rows(entry, view.seq + 1, passages, vectors, blobs)
+    days = [day_of(document, p.span) for p in passages]
+    made = _passage_rows(entry, view.seq + 1, passages, vectors, blobs, days)
     hashes = [bytes.fromhex(row["hash"]) for row in made]
-    words = sum(len(row["words"].split()) for row in made)
-    entry = replace(entry, content=rows.share(own, hashes) % 2**256, words=words)
+    words, apart = sum(len(row["words"].split()) for row in made), any(row["day"] for row in made)
+    entry = replace(entry, content=rows.share(own, hashes) % 2**256, words=words, apart=apart)
     known = view.live.get(document.source.id)
     if known is None or known.number != number:
         begun = replace(entry, seq=view.seq + 1, state=BEGUN)
@@ -110,7 +111,12 @@ def put(
 
 
 def _passage_rows(
-    entry: Entry, begun: int, passages: Sequence[Passage], vectors: Vectors, blobs: Sequence[bytes]
+    entry: Entry,
+    begun: int,
+    passages: Sequence[Passage],
+    vectors: Vectors,
+    blobs: Sequence[bytes],
+    days: Sequence[str],
 ) -> list[Row]:
     cut = lexical.cut([text for p in passages for text in (p.text, p.heading)])
     made: list[Row] = []
@@ -125,7 +131,7 @@ def _passage_rows(
         made.append({
             "id": id, "document": entry.number, "start": p.span.start, "end": p.span.end, "key": rows.text_key(p),
             "hash": hash_.hex(), "seal": seal.hex(), "words": words, "text_words": len(text), "begun": begun,
-            "vector": vectors[at].tolist(),
+            "day": days[at], "vector": vectors[at].tolist(),
         })  # fmt: skip
     return made
 
@@ -196,6 +202,12 @@ def vector(row: Row) -> Vectors:
     if rows.vector_hash(row["id"], found.astype("<f4").tobytes()).hex() != row["seal"]:
         raise IndexDamaged(f"the vector of passage {row['id']} is not what was stored", "rag check")
     return found
+
+
+def day_of(document: Document, span: Span) -> str:
+    """The day of a passage, where it has another than its document: that of a message in a mailbox; else ''."""
+    day = document.day(span)
+    return "" if day == document.source.date else day
 
 
 def _own(document: Document) -> bytes:
