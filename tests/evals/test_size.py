@@ -52,7 +52,7 @@ def test_a_row_for_milvus_has_the_bytes_that_are_reckoned_with() -> None:
     passage = Passage.cut(document, Span(0, len(text)))
     entry = Entry(1, 1, LIVE, SourceRow(document.source, "", "", 1, len(text), 0.0, "2026-01-01"), "", 0, 0, 1, 0.0)
     vector = np.ones((1, DIM), np.float32)
-    (row,) = _passage_rows(entry, 1, [passage], vector, [vector[0].tobytes()])
+    (row,) = _passage_rows(entry, 1, document, [passage], vector, [vector[0].tobytes()])
     sizes = {name: len(value) for name, value in row.items() if isinstance(value, str)}
     assert sizes["key"] + sizes["hash"] + sizes["seal"] == ROW["key, hash, seal"]
     assert 8 * sum(isinstance(value, int) for value in row.values()) == ROW["ids and counts"]

@@ -91,8 +91,7 @@ def put(
     spans = (n for p in passages for n in (p.span.start, p.span.end))
     number = _number(own, *spans, *blobs)
     entry = Entry(number, view.seq + 2, LIVE, row, own.hex(), 0, 0, len(parts), time.time())
-    days = [day_of(document, p.span) for p in passages]
-    made = _passage_rows(entry, view.seq + 1, passages, vectors, blobs, days)
+    made = _passage_rows(entry, view.seq + 1, document, passages, vectors, blobs)
     hashes = [bytes.fromhex(row["hash"]) for row in made]
     words, apart = sum(len(row["words"].split()) for row in made), any(row["day"] for row in made)
     entry = replace(entry, content=rows.share(own, hashes) % 2**256, words=words, apart=apart)
@@ -113,10 +112,10 @@ def put(
 def _passage_rows(
     entry: Entry,
     begun: int,
+    document: Document,
     passages: Sequence[Passage],
     vectors: Vectors,
     blobs: Sequence[bytes],
-    days: Sequence[str],
 ) -> list[Row]:
     cut = lexical.cut([text for p in passages for text in (p.text, p.heading)])
     made: list[Row] = []
@@ -131,7 +130,7 @@ def _passage_rows(
         made.append({
             "id": id, "document": entry.number, "start": p.span.start, "end": p.span.end, "key": rows.text_key(p),
             "hash": hash_.hex(), "seal": seal.hex(), "words": words, "text_words": len(text), "begun": begun,
-            "day": days[at], "vector": vectors[at].tolist(),
+            "day": day_of(document, p.span), "vector": vectors[at].tolist(),
         })  # fmt: skip
     return made
 
