@@ -21,6 +21,8 @@ import pytest
 
 from rag.index import Milvus
 
+PEERS = 2380  # a port that the standalone server takes besides: one such server a machine
+
 
 def free_port() -> int:
     with socket.socket() as free:
@@ -87,6 +89,13 @@ class Standalone(Server):
         self.start()
 
     def start(self) -> None:
+        for _ in range(1_200):
+            with socket.socket() as asked:
+                if asked.connect_ex(("127.0.0.1", PEERS)) != 0:
+                    break
+            time.sleep(0.1)
+        else:
+            raise TimeoutError(f"another standalone server runs here: its etcd has port {PEERS}, whatever it is told")
         binary = self.folder / "bin" / "milvus"
         more = {
             "DEPLOY_MODE": "STANDALONE", "METRICS_PORT": str(self._health),
