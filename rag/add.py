@@ -32,6 +32,7 @@ from rag.tree import Tree
 from rag.types import Document, Passage, Source
 
 BLOCK = 256  # passages embedded before it is told how far a file is
+LARGE = 4 * BLOCK  # passages of a document from which on each block is kept, should the work be stopped
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +168,7 @@ class Adder:
         """
         tally, roots = Tally(), list(paths)
         with tally.timed("look"):
-            files = list(files_of(roots, exclude))
+            files = list(_files_of(roots, exclude, tally))
         try:
             self._all(files, collection, tally, progress, crew)
             if mirror:
@@ -216,6 +217,8 @@ class Adder:
             vectors = self._vectors(passages, told)
         with tally.timed("store"):
             self._index.put(document, passages, vectors, **noted)
+            if len(passages) > LARGE:
+                self._index.lay_by({})
         return len(passages)
 
     def _all(
@@ -306,12 +309,16 @@ class Adder:
         )
 
     def _vectors(self, passages: Sequence[Passage], told: Callable[[float], None]) -> Vectors:
-        """One row per passage; what any document of the index says already keeps its vector."""
+        """One row per passage; what any document of the index says already keeps its vector, and of a large document
+        what was embedded before a stop."""
         keys, known, texts = self.wanting(passages)
         wanted = list(texts.items())
         for first in range(0, len(wanted), BLOCK):
             some = wanted[first : first + BLOCK]
-            known |= dict(zip([k for k, _ in some], self._embedder.passages([t for _, t in some]), strict=True))
+            fresh = dict(zip([k for k, _ in some], self._embedder.passages([t for _, t in some]), strict=True))
+            known |= fresh
+            if len(wanted) > LARGE:
+                self._index.lay_by(fresh)
             if first + len(some) < len(wanted):
                 told((first + len(some)) / len(wanted))
         return np.stack([known[key] for key in keys])
@@ -338,10 +345,21 @@ def _count(file: Looked, notes: Sequence[str], passages: int, tally: Tally) -> N
     tally.notes += [(file.uri, "; ".join(notes))] if notes else []
 
 
-def files_of(paths: Iterable[Path], exclude: Sequence[str] = ()) -> Iterator[Path]:
-    """Every file that is named, so that its refusal can be told, and those of the named folders that can be read."""
+def _files_of(paths: Iterable[Path], exclude: Sequence[str], tally: Tally) -> Iterator[Path]:
+    """Every file that is named, so that its refusal can be told, and those of the named folders that can be read; of
+    the others in there is noted how many there are."""
     for path in paths:
-        yield from Tree(path, SUFFIXES, exclude).files() if path.is_dir() else [path]
+        if not path.is_dir():
+            yield path
+            continue
+        tree = Tree(path, SUFFIXES, exclude)
+        yield from tree.files()
+        for error in tree.closed:
+            uri = Path(error.filename).resolve().as_uri()
+            tally.refused.append((uri, f"{error.filename} cannot be read: {error.strerror}"))
+        if tree.others:
+            each = ", ".join(f"{n:,} {kind}" for kind, n in tree.others.most_common())
+            tally.notes.append((path.resolve().as_uri(), f"passed over, because nothing reads them: {each}"))
 
 
 def _size(path: Path) -> int:

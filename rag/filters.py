@@ -16,7 +16,8 @@ class Filter:
     """Which documents to look in: all that is given must hold. None gives nothing, an empty tuple lets nothing pass.
 
     `sources`: ids; `types`: media types, 'text/*' for all of a kind; `collections`: names; `since` and `until`: first
-    and last day, 'YYYY-MM-DD', or a whole month or year, of the document's own date, else of its file's last change.
+    and last day, 'YYYY-MM-DD', or a whole month or year, of the message (in a mailbox) or the document's own date, else
+    of its file's last change.
 
     >>> Filter(types=("application/pdf",), since="2024-03", until="2025")
     Filter(sources=None, types=('application/pdf',), collections=None, since='2024-03', until='2025')

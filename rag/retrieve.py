@@ -127,10 +127,10 @@ class Retriever:
         vector = self._embedder.questions([self._within_window(query)])
         dense = self._config.dense_weight
         with self._index.reading():  # one moment: no id may vanish between finding and fetching
-            ids, cosines = self._index.dense(vector, depth, where)
+            (ids, cosines), words = self._index.both(vector, query, depth, where)
             rankings = {
                 "dense": [(int(i), float(c)) for i, c in zip(ids[0], cosines[0], strict=True)],
-                "lexical": self._index.lexical(query, depth, where),
+                "lexical": words,
             }
             fused = fuse_scores(rankings, {"dense": dense, "lexical": 1 - dense})[:wanted]
             passages = self._index.passages([i for i, _ in fused])

@@ -8,6 +8,7 @@ git's own language (by pathspec): a deeper file has the word over a higher one, 
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -23,21 +24,29 @@ _ALWAYS = (".*", "__pycache__/", "node_modules/", "*.egg-info/")
 class Tree:
     """The files under `root` with one of these suffixes ('.txt'), less what is excluded; `exclude`: more patterns.
 
-    Ignore files are read once: make a new one when they change.
+    Ignore files are read once: make a new one when they change. `others`: what `files` came by that is not excluded and
+    of another kind, by its ending, and links; `closed`: the folders that could not be looked into, each with its error.
     """
 
     def __init__(self, root: Path, suffixes: Collection[str], exclude: Sequence[str] = ()) -> None:
         self.root = root.absolute()
         self._suffixes = frozenset(suffixes)
         self._exclude = _spec(exclude)
+        self.others: Counter[str] = Counter()
+        self.closed: list[OSError] = []
         self._specs: dict[Path, GitIgnoreSpec] = {self.root: _spec([*_ALWAYS, *_ignored(self.root)])}
 
     def files(self, under: Path | None = None) -> Iterator[Path]:
         """Every file that is wanted, in order; only those `under` a folder of the tree, if one is named."""
-        for folder, folders, names in os.walk(self.root if under is None else under):
+        for folder, folders, names in os.walk(self.root if under is None else under, onerror=self.closed.append):
             here = Path(folder)
+            links = [name for name in folders if (here / name).is_symlink()]
             folders[:] = sorted(name for name in folders if not self._passed_over(here / name, is_dir=True))
-            yield from (file for name in sorted(names) if self._readable(file := here / name))
+            for file in (here / name for name in sorted([*links, *names])):
+                if self._readable(file):
+                    yield file
+                elif not self._passed_over(file, is_dir=False):
+                    self.others["links" if file.is_symlink() else file.suffix.lower() or "without an ending"] += 1
 
     def wants(self, path: Path) -> bool:
         """True if `path`, absolute, is a file or a folder in this tree that `files` would come to. Of one that is gone

@@ -19,30 +19,6 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Any, Literal
 
-__all__ = [
-    "Answer",
-    "Citation",
-    "Claim",
-    "Document",
-    "Event",
-    "Evidence",
-    "Found",
-    "Hit",
-    "Kind",
-    "Mark",
-    "Message",
-    "Origin",
-    "Outcome",
-    "Passage",
-    "Quoted",
-    "Side",
-    "Source",
-    "Span",
-    "Trace",
-    "Verdict",
-    "Wrote",
-]
-
 
 @dataclass(frozen=True, slots=True, order=True)
 class Span:
@@ -105,12 +81,24 @@ _TITLES = frozenset({"heading", "message", "sheet", "attachment"})  # say what a
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A named stretch of a document: the page, the section under a heading, the row. `level` is the heading's depth."""
+    """A named stretch of a document: the page, the section under a heading, the row. `level` is the heading's depth;
+    `date` the day that a message gives itself, 'YYYY-MM-DD', '' if none."""
 
     span: Span
     kind: MarkKind
     label: str
     level: int = 0
+    date: str = ""
+
+    def flat(self) -> list[Any]:
+        """As it lies in JSON; `Mark.of` takes it back."""
+        flat = [self.span.start, self.span.end, self.kind, self.label, self.level]
+        return [*flat, self.date] if self.date else flat
+
+    @staticmethod
+    def of(start: int, end: int, kind: MarkKind, label: str, level: int, date: str = "") -> Mark:
+        """The mark that `flat` was made of."""
+        return Mark(Span(start, end), kind, label, level, date)
 
 
 @dataclass(frozen=True)  # no slots: what is worked out of the marks is kept
@@ -136,6 +124,10 @@ class Document:
         if not over or (not places and self.source.media_type.startswith("text/x-")):
             places = f"line {self.text.count(chr(10), 0, span.start) + 1}"
         return " - ".join(part for part in (places, headings) if part)
+
+    def day(self, span: Span) -> str:
+        """The day of the innermost message that `span` stands in, else the document's own, 'YYYY-MM-DD'; '' if none."""
+        return next((m.date for m in reversed(self._over(span)) if m.date), self.source.date)
 
     def _over(self, span: Span) -> Sequence[Mark]:
         """The marks over the first character of `span`, outermost first."""

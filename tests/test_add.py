@@ -102,6 +102,26 @@ def test_mirror_removes_what_is_gone_and_nothing_outside_the_folder(
     assert sorted(row.source.title for row in index.sources()) == ["b.txt", "else.txt"]
 
 
+def test_what_is_passed_over_is_told_and_a_folder_that_cannot_be_read_is_refused(
+    index: Index, embedder: Counting, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "old.doc").write_bytes(b"\xd0\xcf\x11\xe0")
+    (folder / "closed").mkdir()
+    real = os.scandir
+
+    def scandir(path: str) -> object:
+        if Path(path).name == "closed":
+            raise PermissionError(13, "Permission denied", path)
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    report = Adder(index, embedder, 64).add([folder])
+    assert len(report.added) == 2
+    assert report.notes == ((folder.as_uri(), "passed over, because nothing reads them: 1 .doc"),)
+    closed = folder / "closed"
+    assert report.refused == ((closed.as_uri(), f"{closed} cannot be read: Permission denied"),)
+
+
 def test_a_bad_file_is_refused_and_what_was_indexed_of_it_stays(index: Index, embedder: Counting, folder: Path) -> None:
     adder = Adder(index, embedder, 64)
     adder.add([folder])
@@ -172,6 +192,37 @@ def test_what_was_acknowledged_before_a_stop_is_not_done_again(index: Index, emb
     report = adder.add([folder])
     assert (len(report.unchanged), len(report.added)) == (5, 3)
     assert len(embedder.seen) == 3
+
+
+def test_a_large_file_goes_on_where_it_was_stopped(
+    index: Index, embedder: Counting, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rag.add.BLOCK", 4)
+    monkeypatch.setattr("rag.add.LARGE", 16)
+    file = tmp_path / "large.csv"
+    file.write_text("Id,Name\n" + "".join(f"{n},ship {n}\n" for n in range(50)))
+    adder = Adder(index, embedder, 64)
+
+    def stop(progress: Progress) -> None:
+        if progress.part > 0.7:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        adder.add([file], stop)
+    assert index.sources() == []
+    before = set(embedder.seen)
+    assert 36 <= len(before) < 51
+    embedder.seen.clear()
+    assert len(adder.add([file]).added) == 1
+    assert not before & set(embedder.seen), "embedded once"
+    assert len(before) + len(embedder.seen) == 51
+    assert index.check().ok
+    text = "Id: 7; Name: ship 7"
+    near = index.passages(index.dense(embedder.passages([text]), 51)[0][0].tolist())
+    assert text in {p.text for p in near}
+    keys = [index.key(p) for p in near]
+    index.remove(index.sources()[0].source.id)
+    assert index.vectors_of(keys) == {}, "what was laid by is forgotten"
 
 
 def test_files_that_cannot_be_read_are_told_with_reasons_and_stop_nothing(

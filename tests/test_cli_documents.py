@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -54,6 +57,58 @@ def test_an_answer_comes_from_where_it_was_told_to_look(index: str) -> None:
     question = "Where does the office move in May?"
     assert "Leeds" in rag("ask", question, "--collection", "default", "--index", index).stdout
     assert "Leeds" not in rag("ask", question, "--collection", "news", "--index", index).stdout
+
+
+def test_check_says_what_it_found_and_mends_what_it_can(tmp_path: Path) -> None:
+    (tmp_path / "plan.md").write_text(PLAN)
+    index = str(tmp_path / "index")
+    rag("add", str(tmp_path / "plan.md"), "--index", index)
+    assert rag("check", "--index", index).stdout.startswith("1 documents, 1 passages: all hold (")
+    with contextlib.closing(sqlite3.connect(Path(index) / "store.db", isolation_level=None)) as con:
+        con.execute("UPDATE vectors SET row = zeroblob(length(row))")
+    done = rag("ask", "Where does the office move?", "--index", index)
+    assert done.returncode == 4
+    assert "rag check" in done.stderr
+    mended = rag("check", "--index", index)
+    assert mended.returncode == 0, mended.stderr
+    assert "\nrepaired: made again from its text: file:///" in mended.stdout
+    assert "plan.md: the vector of passage 1 is not what was stored" in mended.stdout
+    assert "Leeds" in rag("ask", "Where does the office move in May?", "--index", index).stdout
+
+
+def test_an_add_that_is_stopped_says_what_is_kept_and_goes_on_when_it_is_called_again(tmp_path: Path) -> None:
+    folder, index = tmp_path / "many", str(tmp_path / "index")
+    folder.mkdir()
+    for n in range(400):
+        (folder / f"{n}.txt").write_text(f"The ship of number {n} carries rice. " * 12)
+    command = [sys.executable, "-m", "rag", "add", str(folder), "--index", index]
+    calm = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.default_int_handler)}
+    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, **calm) as process:
+        database = Path(index) / "FORMAT"
+        while process.poll() is None and not database.exists():
+            time.sleep(0.05)
+        time.sleep(0.5)
+        process.send_signal(signal.SIGINT)
+        said = process.communicate(timeout=30)[1]
+    assert process.returncode == 130, said
+    assert said.strip() == "rag: stopped; what was acknowledged is kept"
+    kept = len(rag("show", "--index", index).stdout.splitlines())
+    done = rag("add", str(folder), "--index", index)
+    assert f"{400 - kept} added" in done.stdout
+    assert not kept or f"{kept} unchanged" in done.stdout
+
+
+def test_a_file_name_reaches_the_terminal_as_words_only(tmp_path: Path) -> None:
+    folder, index = tmp_path / "odd", str(tmp_path / "index")
+    folder.mkdir()
+    (folder / "a\x1b[2J\u202e\nb.txt").write_text("The ship carries five tons of rice.")
+    (folder / "c\x1b[2Jd.pdf").write_text("no PDF")
+    (folder / os.fsdecode(b"caf\xe9.txt")).write_text("The harbour is closed in May.")
+    done = rag("add", str(folder), "--index", index)
+    assert "\x1b" not in done.stdout + done.stderr
+    assert "c[2Jd.pdf: it is named .pdf but is none" in done.stderr
+    listed = rag("show", "--index", index).stdout
+    assert [line.rsplit("  ", 1)[1] for line in listed.splitlines()] == ["a[2J b.txt", "caf\ufffd.txt"]
 
 
 def test_collections_are_listed_renamed_and_removed(index: str, tmp_path: Path) -> None:

@@ -14,11 +14,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rag.errors import IndexBusy, IndexDamaged, IndexError_, IndexMismatch, IndexMissing
-from rag.filters import Filter
-from rag.index import Index, SourceRow, rows, snapshot
+from rag import lexical
+from rag.errors import IndexDamaged, IndexError_, IndexMismatch, IndexMissing
+from rag.index import Index, rows, snapshot
 from rag.types import Document, Mark, Passage, Source, Span
-from rag.vectors.exact import ExactIndex
 
 DIM = 16
 MAKER: dict[str, Any] = {"embedder": "mini@1", "dim": DIM, "rules": "r1"}
@@ -51,39 +50,6 @@ def index(folder: Path) -> Any:
         yield index
 
 
-def test_what_is_put_is_found_by_meaning_by_word_and_by_name(index: Index) -> None:
-    document, passages, vectors = made("a", ["Japan gives trees.", "Tariffs rose."], marks=(
-        Mark(Span(0, 32), "heading", "News", 1), Mark(Span(0, 32), "page", "p. 1"),
-    ))  # fmt: skip
-    passages = [Passage.cut(document, p.span) for p in passages]
-    assert index.put(document, passages, vectors, digest="abc", stat="1:2") is False
-    ids, cosines = index.dense(vectors, 1)
-    assert cosines[:, 0].tolist() == [1.0, 1.0]
-    assert index.passages(ids[:, 0].tolist()) == passages
-    assert index.passages([id for id, _ in index.lexical("tariff", 5)]) == [passages[1]]
-    assert index.document(document.source.id) == document
-    row = index.find(document.source.id)
-    assert row is not None
-    assert row == SourceRow(document.source, "abc", "1:2", 2, len(document.text), row.added, row.dated)
-    assert index.sources() == [row]
-    assert len(index) == 2
-
-
-def test_dense_search_is_brute_force_over_everything_that_was_put(index: Index) -> None:
-    exact, texts = ExactIndex(DIM), {}
-    for document, passages, vectors in several(30):
-        index.put(document, passages, vectors)
-        for passage, vector in zip(passages, vectors, strict=True):
-            exact.add([len(texts)], vector[None])
-            texts[len(texts)] = passage
-    queries = np.random.default_rng(5).standard_normal((7, DIM)).astype(np.float32)
-    ids, cosines = index.dense(queries, 10)
-    wanted, wanted_cosines = exact.search(queries, 10)
-    assert np.array_equal(cosines, wanted_cosines)
-    for got, want in zip(ids, wanted, strict=True):
-        assert index.passages(got.tolist()) == [texts[int(i)] for i in want]
-
-
 def test_a_new_version_takes_the_place_of_the_old_and_ids_never_come_again(index: Index) -> None:
     for other in several(3):
         index.put(*other)
@@ -104,110 +70,11 @@ def test_a_new_version_takes_the_place_of_the_old_and_ids_never_come_again(index
     assert index.check().ok
 
 
-def test_remove_takes_away_every_trace_at_once(index: Index) -> None:
-    for one in several(6):
-        index.put(*one)
-    gone = several(6)[3]
-    assert index.remove(gone[0].source.id) is True
-    assert index.remove(gone[0].source.id) is False
-    assert index.find(gone[0].source.id) is None
-    assert index.lexical("paper3", 9) == []
-    ids, _ = index.dense(gone[2], 100)
-    assert all(p.source != gone[0].source for p in index.passages(ids[0].tolist()))
-    assert index.idf(["paper3"]) == index.idf(["neverseen"])
-    with pytest.raises(KeyError):
-        index.document(gone[0].source.id)
-
-
-def test_what_was_acknowledged_is_there_after_a_close(folder: Path) -> None:
-    with Index.open(folder, **MAKER) as index:
-        for one in several(20):
-            index.put(*one)
-        before = index.sources(), index.fingerprint, index.dense(several(20)[7][2], 5), index.lexical("paper7", 5)
-    for write in (True, False):
-        with Index.open(folder, **MAKER, write=write) as index:
-            after = index.sources(), index.fingerprint, index.dense(several(20)[7][2], 5), index.lexical("paper7", 5)
-            assert str(before) == str(after)
-            assert index.check().ok
-
-
-def test_search_in_some_sources_sees_these_only(index: Index) -> None:
-    for one in several(12):
-        index.put(*one)
-    chosen = {one[0].source.id for one in several(12)[4:7]} | {"unknown"}
-    ids, _ = index.dense(several(1)[0][2], 100, Filter(sources=tuple(chosen)))
-    assert {p.source.id for p in index.passages(ids[0].tolist())} == chosen - {"unknown"}
-    assert ids.shape == (1, sum(len(one[1]) for one in several(12)[4:7]))
-    found = index.passages([id for id, _ in index.lexical("passage", 100, Filter(sources=tuple(chosen)))])
-    assert {p.source.id for p in found} == chosen - {"unknown"}
-    assert index.dense(several(1)[0][2], 5, Filter(sources=()))[0].shape == (1, 0)
-    assert index.lexical("passage", 5, Filter(sources=())) == []
-
-
-def test_unchanged_passages_of_a_changed_document_keep_their_vectors(index: Index) -> None:
-    old = made("a", ["one", "two", "three"])
-    index.put(*old)
-    new = made("a", ["two", "four", "three"])
-    known = index.vectors_of([index.key(p) for p in new[1]])
-    assert [index.key(p) in known for p in new[1]] == [True, False, True]
-    assert np.array_equal(known[index.key(new[1][0])], old[2][1])
-    assert index.vectors_of([]) == {}
-
-
 def test_a_heading_is_part_of_what_was_embedded() -> None:
     text = "one two"
     bare = Document(Source.at("x", "x"), text)
     headed = Document(Source.at("x", "x"), text, (Mark(Span(0, 7), "heading", "H", 1),))
     assert Index.key(Passage.cut(bare, Span(0, 3))) != Index.key(Passage.cut(headed, Span(0, 3)))
-
-
-@pytest.mark.parametrize(
-    "text", ["a\0b \ud800 \udc00 c", "\ud83d\ude00 apart", "\U0001f600", "\u202e", "\r\n\x1f", "é"]
-)
-def test_whatever_a_document_holds_comes_back_as_it_was(folder: Path, text: str) -> None:
-    document = Document(Source.at(f"file:///{text}", text, "text/x"), text, (Mark(Span(0, 1), "heading", text, 2),))
-    passage = Passage.cut(document, Span(0, len(text)))
-    with Index.open(folder, **MAKER) as index:
-        index.put(document, [passage], np.ones((1, DIM), np.float32), digest="d", stat="s")
-    with Index.open(folder, **MAKER) as index:
-        assert index.document(document.source.id) == document
-        assert index.passages([1]) == [passage]
-        assert index.sources()[0].source == document.source
-        assert index.remove(document.source.id)
-        assert index.check().ok
-
-
-def test_what_does_not_belong_together_is_refused_and_changes_nothing(index: Index) -> None:
-    document, passages, vectors = made("a", ["one", "two"])
-    other = made("b", ["one", "two"])
-    before = index.fingerprint
-    nan = vectors.copy()
-    nan[1, 3] = np.nan
-    for args, says in (
-        ((document, passages, vectors[:1]), "1 vectors for 2 passages"),
-        ((document, passages, vectors[:, 1:]), r"shape \(n, 16\)"),
-        ((document, passages, nan), "row 1 holds NaN"),
-        ((document, passages, 0 * vectors), "row 0 is all zeros"),
-        ((document, other[1], vectors), "was not cut from"),
-    ):
-        with pytest.raises(ValueError, match=says):
-            index.put(*args)
-    assert index.fingerprint == before
-    assert len(index) == 0
-
-
-def test_what_is_noted_leaves_the_content(index: Index) -> None:
-    one = several(1)[0]
-    index.put(*one, digest="d", stat="old")
-    before = index.fingerprint
-    index.note(one[0].source.id, stat="new")
-    row = index.find(one[0].source.id)
-    assert row is not None
-    assert (row.digest, row.stat) == ("d", "new")
-    assert index.fingerprint == before
-    assert index.dense(one[2], 1)[0].tolist() == [[1]]
-    with pytest.raises(KeyError):
-        index.note("unknown", stat="new")
 
 
 def test_the_fingerprint_changes_with_anything_stored_and_with_the_maker(tmp_path: Path) -> None:
@@ -231,36 +98,6 @@ def test_there_is_nothing_to_read_where_nothing_was_made_and_reading_makes_nothi
         with pytest.raises(IndexMissing, match="no index"):
             Index.open(path, **MAKER, write=False)
     assert not folder.exists()
-
-
-@pytest.mark.parametrize("changed", [{"embedder": "mini@2"}, {"dim": 8}, {"rules": "r2"}])
-def test_another_maker_is_refused_with_both_names(folder: Path, changed: dict[str, Any]) -> None:
-    Index.open(folder, **MAKER).close()
-    for write in (True, False):
-        with pytest.raises(IndexMismatch) as error:
-            Index.open(folder, **(MAKER | changed), write=write)
-        (key, value), message = next(iter(changed.items())), str(error.value)
-        assert str(value) in message
-        assert str(MAKER[key]) in message
-        assert error.value.hint
-    Index.open(folder, **MAKER).close()
-
-
-def test_one_writes_and_any_number_read(folder: Path) -> None:
-    with Index.open(folder, **MAKER) as writer:
-        with pytest.raises(IndexBusy, match="held by process"):
-            Index.open(folder, **MAKER)
-        with Index.open(folder, **MAKER, write=False) as a, Index.open(folder, **MAKER, write=False) as b:
-            for one in several(8):
-                writer.put(*one)
-                assert len(a) == len(b) == len(writer)
-                for reader in (a, b):
-                    assert reader.passages(reader.dense(one[2], 1)[0][:, 0].tolist()) == one[1]
-            writer.remove(several(8)[2][0].source.id)
-            assert np.array_equal(a.dense(one[2], 50)[0], writer.dense(one[2], 50)[0])
-            with pytest.raises(IndexError_, match="reading only"):
-                a.put(*one)
-    Index.open(folder, **MAKER).close()
 
 
 def test_an_index_made_by_a_newer_version_is_refused(folder: Path) -> None:
@@ -291,15 +128,6 @@ def test_a_folder_with_a_readme_counts_as_empty(folder: Path) -> None:
     (folder / ".gitignore").write_text("*")
     Index.open(folder, **MAKER).close()
     assert (folder / "README.md").read_text() == "what lies here"
-
-
-def test_a_closed_index_says_so(folder: Path) -> None:
-    index = Index.open(folder, **MAKER)
-    index.close()
-    index.close()
-    for act in (lambda: len(index), lambda: index.put(*several(1)[0]), index.sources):
-        with pytest.raises(IndexError_, match="closed"):
-            act()
 
 
 def test_opening_loads_no_faiss(folder: Path) -> None:
@@ -357,21 +185,6 @@ def test_a_search_during_an_add_sees_one_moment(folder: Path, write: bool) -> No
             thread.join()
         reader.close()
     assert wrong == []
-
-
-def test_several_threads_may_put_at_once(index: Index) -> None:
-    work = several(40)
-    threads = [
-        threading.Thread(target=lambda part: [index.put(*one) for one in part], args=(work[i::4],)) for i in range(4)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert {row.source for row in index.sources()} == {one[0].source for one in work}
-    assert index.check().ok
-    for one in work:
-        assert index.passages(index.dense(one[2], 1)[0][:, 0].tolist()) == one[1]
 
 
 # -- the snapshot ------------------------------------------------------------------------------------------------------
@@ -612,6 +425,19 @@ def test_a_damaged_inverted_index_is_made_again(closed: Path, when: str) -> None
         assert index.check().repaired == ()
 
 
+def test_where_a_page_is_wrong_the_inverted_index_is_made_again_though_it_seems_to_hold(
+    closed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reading all words cannot see a bit that only a search for one of them meets (500 flips found such a one)."""
+    with Index.open(closed, **MAKER) as index:
+        before = index.lexical("paper7 passage", 99)
+    monkeypatch.setattr(lexical, "holds", lambda *_: True)
+    tamper(closed, "UPDATE words_docsize SET sz = x'7f00' WHERE id < 9")
+    with Index.open(closed, **MAKER) as index:
+        assert index.lexical("paper7 passage", 99) == before
+        assert index.check().repaired == ()
+
+
 def test_an_inverted_index_of_another_version_is_made_again_when_opened_for_writing(closed: Path) -> None:
     tamper(closed, "UPDATE meta SET words = '0/old'", "INSERT INTO words(words) VALUES ('delete-all')", seal=True)
     with Index.open(closed, **MAKER) as index:
@@ -694,3 +520,14 @@ def test_unfinished_files_are_swept_away_by_the_next_writer(closed: Path) -> Non
     (closed / "vectors-1-3.faiss").write_bytes(b"old")
     Index.open(closed, **MAKER).close()
     assert {p.name for p in closed.iterdir()} == {"FORMAT", "LOCK", "PAGES", "SEAL", "store.db", "vectors-1-20.faiss"}
+
+
+def test_what_was_laid_by_and_does_not_hold_is_embedded_again(folder: Path) -> None:
+    _, passages, vectors = made("a", ["one", "two", "three"])
+    with Index.open(folder, **MAKER) as index:
+        keys = [index.key(p) for p in passages]
+        index.lay_by(dict(zip(keys, vectors, strict=True)))
+        assert len(index.vectors_of(keys)) == 3
+        first, second = (f"WHERE key = x'{key}'" for key in keys[:2])
+        tamper(folder, f"UPDATE spare SET row = zeroblob(64) {first}", f"UPDATE spare SET hash = x'00' {second}")
+        assert set(index.vectors_of(keys)) == {keys[2]}

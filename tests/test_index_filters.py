@@ -14,7 +14,7 @@ from test_index import DIM, MAKER, Made, several, tamper
 
 from rag.errors import IndexDamaged, IndexMismatch
 from rag.filters import Filter
-from rag.index import DEFAULT, CollectionRow, Index, rows
+from rag.index import DEFAULT, Index, rows
 from rag.types import Document, Mark, Passage, Source, Span
 
 TYPES = ("text/plain", "text/markdown", "application/pdf")
@@ -102,33 +102,6 @@ def test_what_is_no_day_is_no_filter(day: str) -> None:
         Filter(until=day)
 
 
-def test_collections_are_counted_renamed_joined_and_removed(tmp_path: Path) -> None:
-    with Index.open(tmp_path / "index", **MAKER) as index:
-        for n, name in enumerate(("work", "work", "home", None)):
-            index.put(*one(n), collection=name)
-        assert index.collections() == [
-            CollectionRow(DEFAULT, 1, 3), CollectionRow("home", 1, 3), CollectionRow("work", 2, 6),
-        ]  # fmt: skip
-        before = index.fingerprint
-        assert index.rename_collection("work", "home") == 2
-        assert index.rename_collection("work", "home") == 0
-        assert index.collections() == [CollectionRow(DEFAULT, 1, 3), CollectionRow("home", 3, 9)]
-        assert index.fingerprint == before, "what a document is filed under is no part of what it says"
-        index.put(*one(0))
-        assert {r.collection for r in index.sources() if r.source.title == "0"} == {"home"}, "a new version stays there"
-        index.note(IDS[3], collection="a\ud800\0b")
-        assert index.collections()[0] == CollectionRow("a\ud800\0b", 1, 3)
-        assert len(index.lexical("common", 9, Filter(collections=("a\ud800\0b",)))) == 3
-        assert index.remove(*(r.source.id for r in index.sources() if r.collection == "home"))
-        assert [row.name for row in index.collections()] == ["a\ud800\0b"]
-        ids, _ = index.dense(one(3)[2], 10)
-        assert {p.source.title for p in index.passages(ids[0].tolist())} == {"3"}
-        assert index.check().ok
-    with Index.open(tmp_path / "index", **MAKER, write=False) as index:
-        assert index.check().ok
-        assert len(index.dense(one(3)[2], 10)[0][0]) == 3
-
-
 def test_a_reader_follows_the_removal_of_many_at_once(tmp_path: Path) -> None:
     with Index.open(tmp_path / "index", **MAKER) as writer, Index.open(
         tmp_path / "index", **MAKER, write=False
@@ -192,7 +165,7 @@ def test_a_number_that_a_deleted_document_had_is_not_given_again(old: Path) -> N
 
 
 def test_an_older_schema_is_not_read_but_named_with_its_cure(old: Path) -> None:
-    with pytest.raises(IndexMismatch, match=r"older version \(schema 2, now 3\)") as error:
+    with pytest.raises(IndexMismatch, match=r"older version \(schema 2, now 4\)") as error:
         Index.open(old, **MAKER, write=False)
     assert "rag check --index" in error.value.hint
     Index.open(old, **MAKER).close()
@@ -234,10 +207,10 @@ def test_a_migration_that_fails_leaves_the_old_index(old: Path, monkeypatch: pyt
     from rag.index import migrate
 
     def failing(con: sqlite3.Connection) -> None:
-        migrate._to_3(con)
+        migrate._to_4(con)
         raise RuntimeError("in the middle")
 
-    monkeypatch.setattr(migrate, "STEPS", {2: failing})
+    monkeypatch.setattr(migrate, "STEPS", migrate.STEPS | {3: failing})
     with pytest.raises(RuntimeError):
         Index.open(old, **MAKER)
     monkeypatch.undo()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,9 @@ import pytest
 from test_index import DIM, MAKER, made, several, spoil, tamper
 
 from rag import lexical
-from rag.errors import IndexDamaged
+from rag.errors import IndexDamaged, IndexError_
 from rag.filters import Filter
-from rag.index import Index, rows, snapshot
+from rag.index import Index, local, rows, snapshot
 from rag.index.chosen import REMEMBERED, all_ids, ids_of
 from rag.vectors import cells
 from rag.vectors.cells import CellIndex
@@ -36,6 +37,61 @@ def filled(folder: Path, n: int) -> None:
     with Index.open(folder, **MAKER) as index:
         for one in several(n):
             index.put(*one)
+
+
+def test_two_threads_find_in_one_moment_what_one_finds(
+    few_are_many: None, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each version of a document has six passages that hold the same word: both searches find all of one version."""
+    monkeypatch.setattr(local, "BESIDE", 0)
+    query, stop, wrong, searches = np.ones((1, DIM), np.float32), threading.Event(), [], []
+
+    def look(index: Index) -> None:
+        while not stop.is_set():
+            with index.reading():
+                (ids, _), words = index.both(query, "common", 1000)
+                texts = [p.text for p in index.passages(ids[0].tolist())]
+            versions = {tuple(text.split()[1:3]) for text in texts}
+            searches.append(index.writable)
+            if sorted(ids[0].tolist()) != sorted(id for id, _ in words) or len(texts) != 6 * len(versions):
+                wrong.append((len(ids[0]), len(words), len(texts), versions))
+
+    with Index.open(folder, **MAKER) as writer, Index.open(folder, **MAKER, write=False) as reader:
+        for n in range(15):
+            writer.put(*made(f"d{n}", [f"common d{n} v0 p{j}" for j in range(6)], n))
+        threads = [threading.Thread(target=look, args=(index,)) for index in (writer, writer, reader, reader)]
+        for thread in threads:
+            thread.start()
+        for n in range(60):
+            writer.put(*made(f"d{n % 15}", [f"common d{n % 15} v{n} p{j}" for j in range(6)], n))
+        stop.set()
+        for thread in threads:
+            thread.join()
+    assert wrong == []
+    assert set(searches) == {True, False}
+
+
+def test_a_search_that_fails_in_either_thread_says_so_and_the_next_one_goes_on(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local, "BESIDE", 0)
+    filled(folder, 12)
+    query = np.ones((1, DIM), np.float32)
+
+    def failing(*_: Any) -> Any:
+        raise MemoryError("none left")
+
+    with Index.open(folder, **MAKER) as index:
+        for what, name in ((lexical, "search"), (index._store, "moment")):
+            with monkeypatch.context() as broken, index.reading():
+                broken.setattr(what, name, failing)
+                with pytest.raises(MemoryError):
+                    index.both(query, "paper3", 9)
+        with pytest.raises(ValueError, match="row 0 is all zeros"):
+            index.both(0 * query, "paper3", 9)
+        assert len(index.both(query, "paper3", 9)[1]) == 4
+    with pytest.raises(IndexError_, match="closed"):
+        index.both(query, "paper3", 9)
 
 
 def kind_of(index: Index) -> type:

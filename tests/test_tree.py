@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -95,3 +96,28 @@ def test_an_ignore_file_that_cannot_be_read_as_text_stops_nothing(folder: Path) 
     (folder / "notes" / ".ragignore").write_bytes(b"\xff\xfe\0x\n[\n")
     (folder / "drafts" / ".ragignore").mkdir()
     assert "a.txt" in found(folder)
+
+
+def test_what_nobody_reads_is_counted_by_its_ending_unless_it_is_excluded(folder: Path) -> None:
+    for name in ("old.doc", "sub/b.DOC", "photo.jpg", "LICENSE", ".secret", "build/x.doc", "notes/x.txt"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text("x")
+    (folder / "link.txt").symlink_to(folder / "a.txt")
+    (folder / "loop").symlink_to(folder)
+    tree = Tree(folder, SUFFIXES, ["*.jpg"])
+    assert len(list(tree.files())) == len(found(folder))
+    assert tree.others == {".doc": 2, "without an ending": 1, "links": 2}
+
+
+def test_a_folder_that_may_not_be_read_is_told(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = os.scandir
+
+    def scandir(path: str) -> object:
+        if Path(path).name == "deep":
+            raise PermissionError(13, "Permission denied", path)
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    tree = Tree(folder, SUFFIXES)
+    assert "notes/drafts.txt" in {path.relative_to(folder).as_posix() for path in tree.files()}
+    assert [error.filename for error in tree.closed] == [str(folder / "notes" / "deep")]

@@ -30,7 +30,7 @@ def refusal(
 ) -> Refusal:
     """What is said instead of an answer. `nowhere`: True of a word that no passage of the index has."""
     if not hits:
-        return Refusal("There are no documents to answer from yet.")
+        return Refusal("There is no document to answer from: none was added yet, or none passes the filter.")
     lost = absent(question, hits)
     gone = [w for w in lost if nowhere(w)]
     named = {fold(w) for w in names(question)}

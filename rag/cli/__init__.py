@@ -32,6 +32,7 @@ from rag.errors import RagError
 
 __all__ = ["app", "conversations", "documents", "doors", "evals", "main", "models", "questions", "receipts", "settings"]
 
+STOPPED = 130
 _ORDER = [line.split()[1] for line in (__doc__ or "").splitlines() if line.startswith("rag ")]
 
 
@@ -45,13 +46,15 @@ app.registered_commands.sort(key=lambda c: _place(str(c.name or getattr(c.callba
 def main() -> None:
     """Run the command line; every error becomes one sentence, its cure, and an exit code."""
     try:
-        code = app(standalone_mode=False)  # an early exit comes back as its code
+        code = app(standalone_mode=False)  # an early exit comes back as its code, and so does Ctrl-C
+        if code == STOPPED:
+            raise KeyboardInterrupt
     except RagError as e:
         print(f"rag: {e.message}" + (f"\n     {e.hint}" if e.hint else ""), file=sys.stderr)
         raise SystemExit(e.exit_code) from None
     except (KeyboardInterrupt, typer.Abort):
         print("\nrag: stopped; what was acknowledged is kept", file=sys.stderr)
-        raise SystemExit(130) from None
+        raise SystemExit(STOPPED) from None
     except BrokenPipeError:
         sys.stderr.close()
         raise SystemExit(0) from None

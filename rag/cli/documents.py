@@ -14,11 +14,12 @@ import typer
 
 from rag.cli.shared import Index, Json, Set, app, bar, opened, print_json
 from rag.errors import UsageError
-from rag.load import FORMATS
+from rag.load import FORMATS, seen
 from rag.types import Span
 
 if TYPE_CHECKING:
     from rag.add import Report
+    from rag.index import CheckReport
 
 _MOST_NOTES = 20
 
@@ -135,7 +136,7 @@ def check(index: Index = None, set_: Set = [], as_json: Json = False) -> None:  
     """Prove every passage against its document and every vector against its row; rebuild what can be rebuilt."""
     with opened(index, set_, write=True) as assistant:
         report = assistant.check()
-        print_json(report) if as_json else print(report)
+        print_json(report) if as_json else _print_check(report)
         if not report.ok:
             raise typer.Exit(4)
 
@@ -198,6 +199,15 @@ def _span(at: str | None, length: int) -> Span:
         raise UsageError(f"--at {at!r} is no span", "for example --at 120:180") from None
 
 
+def _print_check(report: CheckReport) -> None:
+    holds = "all hold" if report.ok else "not all hold"
+    print(f"{report.documents} documents, {report.passages} passages: {holds} ({report.seconds:.1f} s)")
+    for line in report.repaired:
+        print(f"repaired: {seen(line)}")
+    for line in report.problems:
+        print(f"problem: {seen(line)}", file=sys.stderr)
+
+
 def _print_report(report: Report) -> None:
     parts = {
         "added": report.added,
@@ -211,8 +221,8 @@ def _print_report(report: Report) -> None:
     took = f"{report.seconds:.1f} s" + (f" ({steps})" if steps else "")
     print(f"{said}; {report.passages} new passages in {took}", flush=True)
     for uri, reason in report.refused:
-        print(f"refused: {reason or uri}", file=sys.stderr)
+        print(f"refused: {seen(reason or uri)}", file=sys.stderr)
     for uri, note in report.notes[:_MOST_NOTES]:
-        print(f"note: {unquote(uri.rsplit('/', 1)[-1])}: {note}")
+        print(f"note: {seen(unquote(uri.rsplit('/', 1)[-1]))}: {note}")
     if len(report.notes) > _MOST_NOTES:
         print(f"and {len(report.notes) - _MOST_NOTES} more notes: --json shows them all")

@@ -14,6 +14,7 @@ import typer
 
 from rag.config import Config, index_at
 from rag.errors import UsageError
+from rag.load import seen
 from rag.types import to_json
 
 if TYPE_CHECKING:
@@ -85,13 +86,15 @@ def bar(label: str, quiet: bool) -> Iterator[Callable[[Progress], None] | None]:
     texts = [TextColumn(f"{{task.fields[{name}]}}", justify="right") for name in ("files", "rate")]
     columns = (TextColumn("{task.description}"), BarColumn(), *texts, TimeRemainingColumn())
     start = time.monotonic()
-    with Bar(*columns, TextColumn("{task.fields[name]}"), console=Console(stderr=True), transient=True) as bar:
+    with Bar(
+        *columns, TextColumn("{task.fields[name]}", markup=False), console=Console(stderr=True), transient=True
+    ) as bar:
         task = bar.add_task(label, total=None, files="", rate="", name="")
 
         def show(p: Progress) -> None:
             done, total = (p.bytes, p.all_bytes) if p.all_bytes else (p.done, p.total)
             files, rate = f"{p.done}/{p.total}", rate_of(p, time.monotonic() - start)
-            name = p.path.name[:40] if p.path is not None else ""
+            name = seen(p.path.name)[:40] if p.path is not None else ""
             bar.update(task, total=total, completed=done, files=files, rate=rate, name=name)
 
         yield show

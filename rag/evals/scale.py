@@ -36,7 +36,7 @@ from rag.evals.grown import COLLECTIONS, Base, Grown, base_of, copied, grown, qu
 from rag.evals.scoring import percentile
 from rag.files import sha256_of
 from rag.filters import Filter
-from rag.index import rows, work
+from rag.index import Index, rows, work
 from rag.index.chosen import ids_of
 from rag.index.local import LocalIndex
 from rag.index.rows import SourceRow
@@ -189,6 +189,8 @@ def _asking(
     return {
         "dense": lambda n: index.dense(asked.vectors[n][None], depth, where)[1],
         "lexical": lambda n: index.lexical(asked.questions[n], depth, where),
+        "one after the other": lambda n: Index.both(index, asked.vectors[n][None], asked.questions[n], depth, where),
+        "side by side": lambda n: index.both(asked.vectors[n][None], asked.questions[n], depth, where),
         "fused": lambda n: retriever.retrieve(asked.questions[n], where=where),
     }
 

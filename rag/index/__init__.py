@@ -7,7 +7,7 @@ the others: `tests/laws/test_keeper.py` runs over each.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol, Self
@@ -157,6 +157,11 @@ class Index(Protocol):
         """Vectors (dim,) by `key`, from whichever document says the same: what need not be embedded again."""
         ...
 
+    def lay_by(self, vectors: Mapping[str, Vectors]) -> None:
+        """Keep vectors (dim,) by `key` of passages whose document is not stored yet, for `vectors_of` to know after a
+        stop; none at all: forget them. A keeper need not. Raises IndexError_."""
+        return
+
     def reading(self) -> AbstractContextManager[Self]:
         """One moment for several calls: ids found by `dense` and `lexical` stay valid for `passages`.
 
@@ -174,6 +179,13 @@ class Index(Protocol):
         How rare a word is counts over the whole index; whether it is too common to be searched for, over what passes.
         """
         ...
+
+    def both(
+        self, vectors: Vectors, query: str, k: int, where: Filter | None = None
+    ) -> tuple[tuple[Ids, Cosines], list[tuple[int, float]]]:
+        """`dense` and `lexical` of one moment, side by side where that is sooner done."""
+        with self.reading():
+            return self.dense(vectors, k, where), self.lexical(query, k, where)
 
     def idf(self, terms: Sequence[str]) -> list[float]:
         """ln(1 + (N - n + 0.5) / (n + 0.5)) of each term, n of N passages holding it (stemmed, words in a row)."""

@@ -15,7 +15,7 @@ import numpy as np
 
 from rag import lexical
 from rag.errors import IndexDamaged, IndexError_
-from rag.index import rows, snapshot
+from rag.index import days, rows, snapshot
 from rag.index.store import Store
 from rag.types import Document, Passage
 from rag.vectors import Vectors
@@ -23,7 +23,7 @@ from rag.vectors import Vectors
 Make = Callable[[Document], tuple[Sequence[Passage], Vectors]]
 """How a document is split, and its passages embedded: float32 (passages, dim), rows of length 1."""
 
-WORDS, SNAPSHOT = "the inverted index", "the snapshot"
+WORDS, DAYS, SNAPSHOT = "the inverted index", "the days of messages", "the snapshot"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,7 @@ class _Findings:
     documents: int = 0
     passages: int = 0
     content: int = 0
+    days: list[days.Stretch] = field(default_factory=list)
     hurt: dict[int, str] = field(default_factory=dict)  # documents, with what is wrong
     texts: set[int] = field(default_factory=set)  # those of them whose own row holds
     problems: list[str] = field(default_factory=list)
@@ -65,6 +66,8 @@ def check(store: Store) -> CheckReport:
     with store.still(), store.examining():
         with store.reading() as con:
             found = _examine(con, store)
+        if store.write and not found.problems and WORDS not in found.repairs and not store.sound():
+            found.repairs.append(WORDS)  # a flipped bit may hide what a search for a word finds from who reads them all
         if store.write:
             repaired = tuple(_repair(store, what) for what in found.repairs)
             problems = tuple(found.problems)
@@ -151,6 +154,8 @@ def _examine(con: sqlite3.Connection, store: Store) -> _Findings:
     if not found.problems:
         if now.words != lexical.VERSION or not lexical.holds(con, _words(con)):
             found.repairs.append(WORDS)
+        if sorted(found.days) != con.execute("SELECT first, passages, day FROM days ORDER BY first").fetchall():
+            found.repairs.append(DAYS)
         if not _snapshot_holds(con, store, now.dim):
             found.repairs.append(SNAPSHOT)
     return found
@@ -166,9 +171,8 @@ def _document(con: sqlite3.Connection, number: int, found: _Findings) -> None:
         found.hurts(number, error)
         return
     try:
-        for id in stored.ids:
-            rows.cut(con, stored, id)
-            found.passages += 1
+        passages = [rows.cut(con, stored, id) for id in stored.ids]
+        found.passages += len(passages)
         dim = rows.meta(con).dim
         for _ in rows.vectors(con, dim, after=stored.ids.start - 1, until=stored.ids.stop - 1):
             pass
@@ -176,6 +180,7 @@ def _document(con: sqlite3.Connection, number: int, found: _Findings) -> None:
         found.hurts(number, error, stored.document.source.uri)
         found.texts.add(number)
         return
+    found.days += days.of(stored.document, passages, stored.ids.start)
     own = con.execute("SELECT hash FROM documents WHERE id = ?", (number,)).fetchone()[0]
     hashes = con.execute("SELECT hash FROM passages WHERE document = ?", (number,))
     found.content += rows.share(own, (h for (h,) in hashes))
@@ -211,9 +216,9 @@ def _snapshot_holds(con: sqlite3.Connection, store: Store, dim: int) -> bool:
 
 def _repair(store: Store, what: str) -> str:
     """Make it again; returns what was done. Raises IndexError_ where the disk refuses."""
-    if what == WORDS:
+    if what != SNAPSHOT:
         store.change(rows.relist, lambda _: None)
-        return f"{WORDS} was made again from the passages"
+        return f"{what} {'was' if what == WORDS else 'were'} made again from the passages"
     with store.reading() as con:
         held = snapshot.from_rows(con, store)
     snapshot.save(store, held)

@@ -1,7 +1,7 @@
 """A filter in, passage ids out.
 
 Every document owns one stretch of ids, so that a filter is a look at the documents, never at the passages. The index
-`facets` answers it without touching a text.
+`facets` answers it without touching a text. Only messages in a mailbox have days of their own, stretch by stretch.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ def ids_of(con: sqlite3.Connection, where: Filter | None) -> Ids | None:
     if where is None or where == Filter():
         return None
     if not isinstance(con, Connection):
-        return _spread(_stretches(con, where))
+        return _passing(con, where)
     version = con.execute("PRAGMA data_version").fetchone()[0]  # of this connection: any commit by another changes it
     if con.version != version:
         con.version, con.passed = version, {}
     if (known := con.passed.pop(where, None)) is None:
-        known = _spread(_stretches(con, where))
+        known = _passing(con, where)
         known.setflags(write=False)
     con.passed[where] = known
     if len(con.passed) > REMEMBERED:
@@ -51,6 +51,16 @@ def all_ids(con: sqlite3.Connection) -> Ids:
     return _spread(_stretches(con, Filter()))
 
 
+def _passing(con: sqlite3.Connection, where: Filter) -> Ids:
+    """Of documents; and where the filter is of days, of the stretches that have a day of their own."""
+    whole = _spread(_stretches(con, where))
+    if not (where.since or where.until) or con.execute("SELECT 1 FROM days LIMIT 1").fetchone() is None:
+        return whole
+    apart = _spread(con.execute("SELECT first, passages FROM days"))
+    own: Ids = np.union1d(np.setdiff1d(whole, apart, True), _spread(_stretches(con, where, own=True)))
+    return own
+
+
 def _spread(stretches: Iterable[tuple[int, int]]) -> Ids:
     """The ids in these stretches, ascending."""
     both = np.fromiter((n for stretch in stretches for n in stretch), np.int64).reshape(-1, 2)
@@ -60,19 +70,22 @@ def _spread(stretches: Iterable[tuple[int, int]]) -> Ids:
     return ids
 
 
-def _stretches(con: sqlite3.Connection, where: Filter) -> Iterator[tuple[int, int]]:
-    """First passage id and number of passages of each document that passes."""
-    tests, values = _tests(where)
+def _stretches(con: sqlite3.Connection, where: Filter, own: bool = False) -> Iterator[tuple[int, int]]:
+    """First passage id and number of passages of each document that passes; with `own`, of each of `days`."""
+    tests, values = _tests(where, "days.day" if own else "dated")
+    of = "days" if own else "documents"
+    joined = "days JOIN documents ON documents.id = days.document" if own else of
+    sql = f"SELECT {of}.first, {of}.passages FROM {joined} WHERE"
     if where.sources is None:
-        yield from con.execute(f"SELECT first, passages FROM documents WHERE {' AND '.join(['TRUE', *tests])}", values)
+        yield from con.execute(f"{sql} {' AND '.join(['TRUE', *tests])}", values)
         return
-    sql = f"SELECT first, passages FROM documents WHERE {' AND '.join(['source = ?', *tests])}"
+    sql = f"{sql} {' AND '.join(['source = ?', *tests])}"
     for source in dict.fromkeys(where.sources):
         yield from con.execute(sql, (rows.raw(source), *values))
 
 
-def _tests(where: Filter) -> tuple[list[str], list[bytes]]:
-    """The conditions but `sources` as SQL, with their values."""
+def _tests(where: Filter, day: str) -> tuple[list[str], list[bytes]]:
+    """The conditions but `sources` as SQL, with their values; `day`: the column to compare with days."""
     tests: list[str] = []
     values: list[bytes] = []
     if where.collections is not None:
@@ -83,10 +96,10 @@ def _tests(where: Filter) -> tuple[list[str], list[bytes]]:
         tests.append("(" + (" OR ".join(["media BETWEEN ? AND ?"] * len(ranges)) or "FALSE") + ")")
         values += (end for pair in ranges for end in pair)
     if where.since:
-        tests.append("dated >= ?")
+        tests.append(f"{day} >= ?")
         values.append(rows.raw(where.since))
     if where.until:
-        tests.append("dated <= ?")
+        tests.append(f"{day} <= ?")
         values.append(rows.raw(where.until) + b"~")  # after every day of a month or a year that is meant whole
     return tests, values
 

@@ -73,6 +73,7 @@ def swap(con: sqlite3.Connection) -> None:
     for number, first, count in con.execute(sql).fetchall():
         content += rows.renumber(con, number, first, count)
     con.execute("DELETE FROM gone")
+    con.execute("DELETE FROM spare")
     con.execute("DELETE FROM snapshot")
     now = rows.meta(con)
     top = con.execute("SELECT coalesce(max(id), 0) FROM passages").fetchone()[0]

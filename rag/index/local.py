@@ -11,7 +11,8 @@ from __future__ import annotations
 import math
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date
@@ -24,7 +25,7 @@ from rag import lexical
 from rag.errors import IndexDamaged, IndexError_
 from rag.files import Lock
 from rag.filters import Filter
-from rag.index import Index, check, given, opening, rows, snapshot, work
+from rag.index import Index, check, given, opening, rows, snapshot, spare, work
 from rag.index.check import CheckReport, Make
 from rag.index.chosen import ids_of
 from rag.index.given import CollectionRow
@@ -35,6 +36,9 @@ from rag.index.store import Store
 from rag.index.work import Change
 from rag.types import Document, Passage
 from rag.vectors import Cosines, Ids, Vectors
+
+BESIDE = 20_000  # passages from which on a second thread is worth its start
+ABREAST = 4  # searches that have one at the same time; others wait for it
 
 
 class LocalIndex(Index):
@@ -50,6 +54,7 @@ class LocalIndex(Index):
         self._held: snapshot.Held | None = None
         self._documents = Remembered[rows.Stored](lambda stored: len(stored.document.text))
         self._counts: tuple[int, dict[str, int]] = (-1, {})
+        self._beside = ThreadPoolExecutor(ABREAST, "rag-words")
 
     @staticmethod
     def open(folder: Any, *, embedder: str, dim: int, rules: str = "", write: bool = True) -> LocalIndex:
@@ -160,7 +165,9 @@ class LocalIndex(Index):
         with self._store.reading() as con:
             for key in dict.fromkeys(keys):
                 with suppress(IndexDamaged):  # then it is embedded again
-                    if (vector := self._vector_of(con, key)) is not None:
+                    vector = self._vector_of(con, key)
+                    vector = spare.find(con, key, self.dim) if vector is None else vector
+                    if vector is not None:
                         known[key] = vector
         return known
 
@@ -171,6 +178,9 @@ class LocalIndex(Index):
                 vector: Vectors = vectors[0]
                 return vector
         return None
+
+    def lay_by(self, vectors: Mapping[str, Vectors]) -> None:
+        self._store.change(lambda con: spare.add(con, vectors), lambda _: None)
 
     @contextmanager
     def reading(self) -> Iterator[Self]:
@@ -215,6 +225,27 @@ class LocalIndex(Index):
 
             return lexical.search(con, lexical.rarer(terms, passing, frequency), k, among)
 
+    def both(
+        self, vectors: Vectors, query: str, k: int, where: Filter | None = None
+    ) -> tuple[tuple[Ids, Cosines], list[tuple[int, float]]]:
+        """Both let go of the interpreter while they search, so that a large index is searched by two threads."""
+        with self.reading(), self._store.reading() as con:
+            now = rows.meta(con)
+            if now.passages < BESIDE:
+                return super().both(vectors, query, k, where)
+            words = self._beside.submit(self._words_at, now.seq, query, k, where)
+            try:
+                near = self.dense(vectors, k, where)
+            finally:
+                wait([words])
+            found = words.result()
+            return near, self.lexical(query, k, where) if found is None else found
+
+    def _words_at(self, seq: int, query: str, k: int, where: Filter | None) -> list[tuple[int, float]] | None:
+        """`lexical` in another thread than the one that reads; None if another process has changed the index since."""
+        with self._store.moment() as con:
+            return self.lexical(query, k, where) if rows.meta(con).seq == seq else None
+
     def idf(self, terms: Sequence[str]) -> list[float]:
         with self._store.reading() as con:
             total, count = rows.meta(con).passages, self._counter(con)
@@ -253,6 +284,7 @@ class LocalIndex(Index):
         if self._lock is not None:
             with suppress(IndexError_):
                 self.flush()
+        self._beside.shutdown()
         self._store.close()
         if self._lock is not None:
             self._lock.release()

@@ -7,14 +7,18 @@ judges: what does not hold before it does not hold after it, so that `check` fin
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import date
+from itertools import groupby
 
 from rag.errors import IndexMismatch
 from rag.index.rows import SCHEMA_VERSION, digest_of, plain, raw
 from rag.types import Document, Mark, Source, Span
+
+_DAY = re.compile(r", (\d{4}-\d\d-\d\d)$")  # at the end of what a message's mark says
 
 
 def migrate(con: sqlite3.Connection) -> None:
@@ -88,5 +92,38 @@ def _keys_3(con: sqlite3.Connection, number: int) -> None:
         con.execute("UPDATE passages SET key = ? WHERE id = ?", (int.from_bytes(key, "little", signed=True), id))
 
 
-STEPS: dict[int, Callable[[sqlite3.Connection], None]] = {2: _to_3}
+def _to_4(con: sqlite3.Connection) -> None:
+    """Each message of a mailbox gets its own day, which its mark had in words only; large documents that were begun."""
+    con.execute("CREATE TABLE spare(key BLOB PRIMARY KEY, row BLOB NOT NULL, hash BLOB NOT NULL) WITHOUT ROWID")
+    columns = "first INTEGER PRIMARY KEY, passages INTEGER NOT NULL, document INTEGER NOT NULL, day BLOB NOT NULL"
+    con.execute(f"CREATE TABLE days({columns})")
+    change, sql = 0, "SELECT id FROM documents WHERE media IN (?, ?)"
+    for (number,) in con.execute(sql, (b"application/mbox", b"message/rfc822")).fetchall():
+        with suppress(TypeError, ValueError, AttributeError, KeyError):  # damage stays damage
+            change += _days_4(con, number)
+    content = int.from_bytes(con.execute("SELECT content FROM meta").fetchone()[0], "little") + change
+    con.execute("UPDATE meta SET content = ?", ((content % 2**256).to_bytes(32, "little"),))
+
+
+def _days_4(con: sqlite3.Connection, number: int) -> int:
+    """Date the marks of one document, and note the days of its passages; what this adds to the content."""
+    sql = "SELECT source, digest, first, passages, hash, about, marks, text FROM documents WHERE id = ?"
+    source, digest, first, count, own, about, marks, text = con.execute(sql, (number,)).fetchone()
+    if digest_of(source, digest, first, count, about, marks, text) != own:
+        return 0
+    dated = [[*mark, *_DAY.findall(mark[3])] if mark[2] == "message" else mark for mark in json.loads(plain(marks))]
+    day = json.loads(plain(about))[3]
+    document = Document(Source("", "", "", "", day), "", tuple(Mark.of(*mark) for mark in dated))
+    found = con.execute('SELECT id, start, "end" FROM passages WHERE document = ? ORDER BY id', (number,)).fetchall()
+    for its, some in groupby(found, lambda row: document.day(Span(row[1], row[2]))):
+        if its != day:
+            ids = [id for id, _, _ in some]
+            con.execute("INSERT INTO days VALUES (?, ?, ?, ?)", (ids[0], len(ids), number, raw(its)))
+    marks = raw(json.dumps(dated, ensure_ascii=False))
+    new = digest_of(source, digest, first, count, about, marks, text)
+    con.execute("UPDATE documents SET marks = ?, hash = ? WHERE id = ?", (marks, new, number))
+    return int.from_bytes(new, "little") - int.from_bytes(own, "little")
+
+
+STEPS: dict[int, Callable[[sqlite3.Connection], None]] = {2: _to_3, 3: _to_4}
 """What brings a database from this schema to the next."""

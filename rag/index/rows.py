@@ -6,6 +6,8 @@
     passages    id -> span, in code points of the document's text; the text is cut from it, never stored twice; `key`
                 finds a passage that says the same
     vectors     id -> float32 row, little-endian
+    days        which passages have a day of their own (rag/index/days.py), derived
+    spare       vectors of a document that is not stored yet (rag/index/spare.py)
     gone        which ids went when, so that a snapshot can catch up
     snapshot    one row, once there is one: the file, what it holds, its sha256
     words       the inverted index (rag/lexical.py), derived
@@ -21,19 +23,19 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from hashlib import blake2b
-from typing import Any
 
 import numpy as np
 
 from rag import lexical
 from rag.errors import IndexDamaged
+from rag.index import days, spare
 from rag.types import Document, Mark, Passage, Source, Span
 from rag.vectors import Vectors
 
 DEFAULT = "default"
 """The collection of a document that was put into none."""
 
-SCHEMA_VERSION = 3  # a change of it needs a step in rag/index/migrate.py
+SCHEMA_VERSION = 4  # a change of it needs a step in rag/index/migrate.py
 SCHEMA = f"""
 CREATE TABLE meta(
   one INTEGER PRIMARY KEY CHECK (one = 1), schema INTEGER NOT NULL, embedder TEXT NOT NULL, dim INTEGER NOT NULL,
@@ -54,6 +56,8 @@ CREATE TABLE gone(seq INTEGER NOT NULL, first INTEGER NOT NULL, passages INTEGER
 CREATE TABLE snapshot(
   one INTEGER PRIMARY KEY CHECK (one = 1), name TEXT NOT NULL, seq INTEGER NOT NULL, top INTEGER NOT NULL,
   passages INTEGER NOT NULL, sha256 TEXT NOT NULL);
+{days.SCHEMA}
+{spare.SCHEMA}
 {lexical.SCHEMA}
 """
 
@@ -182,6 +186,7 @@ def insert(
     hashes = insert_passages(con, number, passages, vectors, first)
     ids = range(first, first + len(passages))
     lexical.add(con, [(id, p.text, p.heading) for id, p in zip(ids, passages, strict=True)])
+    days.add(con, number, days.of(document, passages, first))
     return share(own, hashes)
 
 
@@ -243,6 +248,7 @@ def delete(con: sqlite3.Connection, number: int, ids: range) -> int:
     con.execute("DELETE FROM vectors WHERE id >= ? AND id < ?", (ids.start, ids.stop))
     con.execute("DELETE FROM passages WHERE id >= ? AND id < ?", (ids.start, ids.stop))
     con.execute("DELETE FROM documents WHERE id = ?", (number,))
+    days.remove(con, ids)
     if words is None:
         relist(con)
     else:
@@ -251,15 +257,17 @@ def delete(con: sqlite3.Connection, number: int, ids: range) -> int:
 
 
 def relist(con: sqlite3.Connection) -> None:
-    """Make the inverted index again from all documents that hold."""
+    """Make what is derived, the inverted index and the days, again from all documents that hold."""
     lexical.clear(con)
+    con.execute("DELETE FROM days")
     for number in numbers(con):
         try:
             stored = load(con, number)
-            words = [(id, p.text, p.heading) for id, p in ((id, cut(con, stored, id)) for id in stored.ids)]
+            passages = [cut(con, stored, id) for id in stored.ids]
         except IndexDamaged:
             continue
-        lexical.add(con, words)
+        lexical.add(con, [(id, p.text, p.heading) for id, p in zip(stored.ids, passages, strict=True)])
+        days.add(con, number, days.of(stored.document, passages, stored.ids.start))
     con.execute("UPDATE meta SET words = ?", (lexical.VERSION,))
 
 
@@ -301,7 +309,7 @@ def _proven(
     if digest_of(source, digest, first, count, about, marks, text) != own:
         raise ValueError(f"the hash of {plain(source)} does not hold")
     at = Source(plain(source), *json.loads(plain(about)))
-    document = Document(at, plain(text), tuple(_mark(*mark) for mark in json.loads(plain(marks))))
+    document = Document(at, plain(text), tuple(Mark.of(*mark) for mark in json.loads(plain(marks))))
     return Stored(number, range(first, first + count), document)
 
 
@@ -403,9 +411,4 @@ def _about(source: Source) -> bytes:
 
 
 def _marks(document: Document) -> bytes:
-    marks = [[m.span.start, m.span.end, m.kind, m.label, m.level] for m in document.marks]
-    return raw(json.dumps(marks, ensure_ascii=False))
-
-
-def _mark(start: int, end: int, kind: Any, label: str, level: int) -> Mark:
-    return Mark(Span(start, end), kind, label, level)
+    return raw(json.dumps([m.flat() for m in document.marks], ensure_ascii=False))

@@ -156,6 +156,13 @@ class Store:
         self._proof.start()
         return True
 
+    def sound(self) -> bool:
+        """True if every page is what was written, as far as that is known. For who is alone. Raises IndexError_."""
+        try:
+            return self._pages.known and not self._pages.wrong()
+        except OSError as error:
+            raise IndexError_(f"the database in {self.folder} cannot be read: {error}", hint="try again") from error
+
     @contextmanager
     def examining(self) -> Iterator[None]:
         """For this thread, everything can be read, whatever `proven` finds: it looks for itself."""
@@ -289,13 +296,15 @@ def make(folder: Path, fill: Callable[[sqlite3.Connection], None]) -> None:
     con = sqlite3.connect(tmp, isolation_level=None)
     try:
         con.execute(f"PRAGMA page_size={PAGE_BYTES}")
-        con.execute("PRAGMA journal_mode=WAL")
+        if con.execute("PRAGMA journal_mode=WAL").fetchone()[0] != "wal":  # it only says so
+            raise OSError("the disk refused a log")
         con.execute("PRAGMA synchronous=FULL")
         con.execute("BEGIN")
         for statement in rows.SCHEMA.split(";"):
             con.execute(statement)
         fill(con)
         con.execute("COMMIT")
+        con.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # closing would do it too, and say nothing if the disk refuses
     finally:
         con.close()
     pages.begin(tmp, folder, PAGE_BYTES)

@@ -11,6 +11,7 @@ Plain text alone is read in this very process: nothing in it can run away.
 from __future__ import annotations
 
 import os
+import re
 import stat
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,7 @@ __all__ = [
     "load",
     "media_type",
     "read_bytes",
+    "seen",
 ]
 
 MAX_BYTES = 200_000_000
@@ -65,8 +67,9 @@ class Loader:
         except DocumentError as e:
             raise DocumentError(f"{path}: {e.message}", e.hint) from e
         if not parsed.text.strip():
-            raise DocumentError(f"{path} holds no text", "if it is a scan, run it through text recognition (OCR) first")
-        title = clean(parsed.title).strip() or path.name
+            hint = "if it is a scan, run it through text recognition (OCR) first" if data else "it has 0 bytes"
+            raise DocumentError(f"{path} holds no text", hint)
+        title = clean(parsed.title).strip() or seen(path.name)
         source = Source.at(path.resolve().as_uri(), title, media_type, parsed.date)
         counted = (f"{what}: {n:,}" for what, n in parsed.dropped.items())
         return Loaded(Document(source, parsed.text, parsed.marks), (*counted, *parsed.notes))
@@ -103,6 +106,15 @@ def media_type(name: str) -> str:
     if kind is None:
         raise UsageError(f"files of the kind {name!r} cannot be read", "for example pdf, docx, md or text/*")
     return kind.media_type
+
+
+def seen(name: str) -> str:
+    """A name as a person may see it on one line: a file's may hold anything, an escape sequence of a terminal too.
+
+    >>> seen("a\\x1b[2J\\nb.txt")
+    'a[2J b.txt'
+    """
+    return " ".join(clean(re.sub("[\ud800-\udfff]", "\ufffd", name)).split())
 
 
 def read_bytes(path: Path) -> bytes:

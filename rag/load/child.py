@@ -23,7 +23,7 @@ from typing import Any
 import rag.errors
 from rag.errors import DocumentError
 from rag.load.draft import Parsed
-from rag.types import Mark, Span
+from rag.types import Mark
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +183,7 @@ def _understood(reply: bytes) -> tuple[str, Parsed]:
     told: dict[str, Any] = json.loads(reply)
     if "error" in told:
         raise DocumentError(*told["error"])
-    marks = tuple(Mark(Span(start, end), kind, label, level) for start, end, kind, label, level in told["marks"])
+    marks = tuple(Mark.of(*mark) for mark in told["marks"])
     parsed = Parsed(told["title"], told["text"], marks, told["date"], told["dropped"], tuple(told["notes"]))
     return told["media_type"], parsed
 

@@ -12,7 +12,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from rag.errors import DocumentError
@@ -121,7 +121,7 @@ class Draft:
             self._marks.append(Mark(Span(self._last, self._length), kind, label, level))
 
     @contextmanager
-    def within(self, kind: MarkKind, label: str, level: int = 0) -> Iterator[None]:
+    def within(self, kind: MarkKind, label: str, level: int = 0, date: str = "") -> Iterator[None]:
         """Mark what is said in this block; nothing said, nothing marked. Sections end with it."""
         number, label = next(self._opened), " ".join(clean(label).split())
         outer, self._headings = self._headings, []
@@ -131,7 +131,7 @@ class Draft:
         self._headings = outer
         self._empty.discard(number)
         if (start := self._begun.pop(number, None)) is not None and label:
-            self._marks.append(Mark(Span(start, self._length), kind, label, level))
+            self._marks.append(Mark(Span(start, self._length), kind, label, level, date))
 
     def turn(self, label: str) -> None:
         """What is said from here on stands on the page of this name; unlike `within`, sections go on over it."""
@@ -142,7 +142,7 @@ class Draft:
         if parsed.text.strip():
             self._append(parsed.text, gap)
             at = self._last
-            self._marks += [Mark(m.span.shift(at), m.kind, m.label, m.level) for m in parsed.marks]
+            self._marks += [replace(m, span=m.span.shift(at)) for m in parsed.marks]
         self.dropped.update(parsed.dropped)
         self.notes += parsed.notes
 

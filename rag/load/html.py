@@ -44,13 +44,14 @@ def parse(data: bytes) -> Parsed:
     return parse_text(_decode(data))
 
 
-def parse_text(source: str, titled: bool = True) -> Parsed:
-    """The visible text of a page. With `titled`, its title stands as a heading over all of it."""
+def parse_text(source: str, titled: bool = True, mail: bool = False) -> Parsed:
+    """The visible text of a page. With `titled`, its title stands as a heading over all of it; in a `mail`, what it
+    quotes of others stands after '> ', as in one of plain text."""
     from bs4 import BeautifulSoup
 
     soup = BeautifulSoup(source, "lxml")
     title = clean(soup.title.get_text(" ", strip=True)) if soup.title else ""
-    page = _Page(_hidden_by_style(soup))
+    page = _Page(_hidden_by_style(soup), mail)
     if soup.head is not None:
         page.dropped[MACHINERY] += sum(len(e.get_text()) for e in soup.head.find_all(["script", "style"]))
     page.walk(soup.body if soup.body is not None else soup)
@@ -139,7 +140,8 @@ class _Table:
 class _Page:
     """The text so far. Blocks are lines; white space inside a block is folded as a browser does."""
 
-    def __init__(self, hidden: frozenset[int]) -> None:
+    def __init__(self, hidden: frozenset[int], mail: bool) -> None:
+        self._mail, self._quoted = mail, 0  # how deep in the words of others, which a mail program marks at the edge
         self._pieces: list[str] = []
         self._length = 0
         self._hidden = hidden
@@ -182,6 +184,7 @@ class _Page:
     def _enter(self, node: Any, name: str, opened: list[tuple[int, int]]) -> None:
         if name in _BLOCKS:
             self._break("\n\n" if name in _HEADINGS or name in _SPACED else "\n")
+        self._quoted += self._mail and name == "blockquote"
         if name in _HEADINGS:
             opened.append((self._length, len(self._pieces)))
         if name == "table":
@@ -202,6 +205,7 @@ class _Page:
             start, piece = opened.pop()
             label = " ".join("".join(self._pieces[piece:]).split())
             self.headings.append((start, _HEADINGS[name], label))
+        self._quoted -= self._mail and name == "blockquote"
         if name == "table" and self._tables:
             self._tables.pop()
         if name in _BLOCKS:
@@ -216,6 +220,8 @@ class _Page:
         words = re.sub(r"\s+", " ", clean(str(node), self.dropped))
         if not self._pieces or self._pieces[-1].endswith(("\n", " ")):
             words = words.lstrip(" ")
+            if words and (not self._pieces or self._pieces[-1].endswith("\n")):
+                words = "> " * self._quoted + words
         self._append(words)
 
     def _append(self, words: str) -> None:

@@ -82,7 +82,7 @@ def _boxes(words: Any, text: str, quote: Span) -> list[tuple[float, float, float
     import pypdfium2.raw as raw
 
     units = [(i, raw.FPDFText_GetUnicode(words.raw, i)) for i in range(words.count_chars())]
-    drawn = [(i, c) for i, unit in units if unit != 0xFFFE for c in clean(chr(unit) if unit else "") if not c.isspace()]
+    drawn = [(i, c) for i, unit in units if unit != 0xFFFE for c in _solid(clean(chr(unit) if unit else ""))]
     seen, wanted = "".join(c for _, c in drawn), _solid(quote.of(text))
     at = len(_solid(text[: quote.start])) if seen == _solid(text) else seen.find(wanted)
     if at < 0 or (seen != _solid(text) and seen.count(wanted) != 1):
@@ -99,7 +99,8 @@ def _boxes(words: Any, text: str, quote: Span) -> list[tuple[float, float, float
 
 
 def _solid(text: str) -> str:
-    return "".join(text.split())
+    """Without what the reader of tables puts between cells (rag/load/grid.py), and white space."""
+    return "".join(text.replace("|", " ").split())
 
 
 def _share(box: Sequence[float], page: Sequence[float], rotation: int) -> Box:

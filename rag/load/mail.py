@@ -66,7 +66,7 @@ def write(draft: Draft, message: EmailMessage, depth: int) -> bool:
     sender = parseaddr(header(message, "From"))
     label += f" from {sender[0] or sender[1]}" if any(sender) else ""
     label += f", {date}" if (date := day(message)) else ""
-    with draft.within("message", label, depth):
+    with draft.within("message", label, depth, date):
         parts = list(_parts(message))
         attached = [part for part in parts if _is_attachment(part)]
         head = [f"{name}: {value}" for name in _SHOWN if (value := header(message, name))]
@@ -187,7 +187,7 @@ def _body(part: EmailMessage) -> Parsed | None:
         if part.get_content_type() == "text/html":
             from rag.load.html import parse_text
 
-            return parse_text(text, titled=False)
+            return parse_text(text, titled=False, mail=True)
     except DocumentError:
         return None
     draft = Draft()

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
+from datetime import datetime
+from email.utils import format_datetime, parsedate
 
 from rag.errors import DocumentError
 from rag.load.draft import Draft, Parsed
@@ -23,6 +26,21 @@ def parse(data: bytes) -> Parsed:
         draft.dropped["bytes before the first message"] += before
     for found, end in zip(starts, [*(s.start() for s in starts[1:]), len(data)], strict=True):
         message = message_of(_QUOTED.sub(rb"\1", data[found.end() : end]))
+        if not day(message):  # then when it was delivered
+            del message["Date"]
+            message["Date"] = _delivered(found.group())
         write(draft, message, 0)
         days.append(day(message))
     return draft.done("", max(days, default=""))
+
+
+def _delivered(line: bytes) -> str:
+    """The date of a line 'From SENDER Mon Mar  4 10:00:00 2024' as a header has it; '' if there is none.
+
+    >>> _delivered(b"From ada@example.org Mon Mar  4 10:00:00 2024\\n")
+    'Mon, 04 Mar 2024 10:00:00 -0000'
+    """
+    told = parsedate(line.decode("latin-1").split(maxsplit=2)[-1])
+    with suppress(ValueError):
+        return format_datetime(datetime(*told[:6])) if told else ""
+    return ""

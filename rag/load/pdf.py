@@ -8,6 +8,7 @@ from typing import Any
 
 from rag.errors import DocumentError
 from rag.load.draft import Draft, Parsed, clean, iso_day, sections
+from rag.load.grid import Block, Pages
 from rag.load.headlines import Line, headlines
 from rag.load.headlines import lines as lines_of
 from rag.load.ink import seen
@@ -16,6 +17,7 @@ from rag.types import Mark
 MAX_PAGES = 20_000
 ANEW = "open it in a viewer and save it anew"
 _MAX_BOOKMARKS = 10_000
+_UNDER_ALL = 7  # the header of a table: below the deepest heading
 _HYPHEN = re.compile("[\x02\ufffe](?:\r\n)?")  # what the library has for a hyphen at a line's end: the word goes on
 
 
@@ -42,17 +44,19 @@ def _read(pdf: Any) -> Parsed:
 
     if len(pdf) > MAX_PAGES:
         raise DocumentError(f"it has {len(pdf):,} pages, over {MAX_PAGES:,}", "split it")
-    draft, blank, broken = Draft(), 0, 0
+    draft, pages, blank, broken = Draft(), Pages(), 0, 0
     lines: list[Line] | None = None if next(iter(pdf.get_toc(max_depth=1)), None) else []
     for number in range(len(pdf)):
         try:
-            text = _page_text(pdf, number, draft, lines)
+            blocks = _blocks(pdf, number, draft, lines, pages)
         except pypdfium2.PdfiumError:
             broken += 1
             continue
-        blank += not text.strip()
+        blank += not blocks
         with draft.within("page", f"p. {number + 1}"):
-            draft.say(text)
+            for n, block in enumerate(blocks):
+                with draft.within("heading", block.header, _UNDER_ALL):
+                    draft.say(_HYPHEN.sub("", block.text), "\n" if n else "\n\n")
     if broken == len(pdf):
         raise DocumentError("none of its pages can be read", ANEW)
     if broken:
@@ -65,7 +69,8 @@ def _read(pdf: Any) -> Parsed:
     return Parsed(parsed.title, parsed.text, marks, parsed.date, parsed.dropped, parsed.notes)
 
 
-def _page_text(pdf: Any, number: int, draft: Draft, lines: list[Line] | None) -> str:
+def _blocks(pdf: Any, number: int, draft: Draft, lines: list[Line] | None, pages: Pages) -> list[Block]:
+    """What a page says, in order, its tables apart."""
     page = pdf[number]
     text = page.get_textpage()
     if lines is not None:
@@ -73,10 +78,14 @@ def _page_text(pdf: Any, number: int, draft: Draft, lines: list[Line] | None) ->
     inked = seen(page, text)
     if inked is not None:
         draft.dropped["characters of hidden text"] += inked[1]
-    words = str(text.get_text_bounded() if inked is None else inked[0])
+    words = str(text.get_text_bounded() if inked is None else inked[0]).strip()
+    if inked is None and "".join(words.split()) == "".join(text.get_text_range().split()):  # nothing beyond the edge
+        blocks = pages.blocks(text)  # letter by letter: at once, the library runs cells of one letter together
+    else:
+        blocks = [Block("", words)] if words else []
     text.close()
     page.close()  # else a long file holds all its pages at once
-    return _HYPHEN.sub("", words).strip()
+    return blocks
 
 
 def _bookmarked(pdf: Any, parsed: Parsed) -> tuple[Mark, ...]:

@@ -75,7 +75,7 @@ def _read(data: bytes, name: str) -> dict[str, Any]:
         "media_type": kind.media_type,
         "title": parsed.title,
         "text": parsed.text,
-        "marks": [[m.span.start, m.span.end, m.kind, m.label, m.level] for m in parsed.marks],
+        "marks": [m.flat() for m in parsed.marks],
         "date": parsed.date,
         "dropped": dict(parsed.dropped),
         "notes": parsed.notes,

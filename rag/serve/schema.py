@@ -19,7 +19,7 @@ from rag.index import CollectionRow, SourceRow
 from rag.serve.desk import Expected
 from rag.serve.refuse import ERROR
 
-VERSION = 1
+VERSION = 2
 FILE = Path(__file__).with_name("schema.json")
 NOUNS = (
     types.Answer,

@@ -13,14 +13,13 @@ The centres come from an even sample of the rows, by k-means on the sphere with 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, BinaryIO
 
 import numpy as np
 
 from rag.vectors import Cosines, Ids, Vectors, rows
-from rag.vectors.faiss import PIECE, FaissIndex, loaded, selector
-from rag.vectors.shared import Shared
+from rag.vectors.faiss import FaissIndex, Kept, loaded, selector
 
 MANY = 50_000
 """Rows from which on there are cells: all of so many are looked at in 20 ms, exactly."""
@@ -47,21 +46,15 @@ def cells_for(count: int) -> int:
     return 0 if count < MANY else 1 << (count.bit_length() // 2)
 
 
-class CellIndex:
+class CellIndex(Kept):
     """`IndexIVFScalarQuantizer`, 8 bits a number, over unit rows. `fetch` gives the exact rows."""
 
     def __init__(self, index: Any, dim: int, fetch: Fetch) -> None:
         """`index`: of FAISS, with its centres. Use `trained`, or `read_from`."""
-        import faiss
-
-        self.dim = dim
-        self._faiss: Any = faiss
-        self._index: Any = index
-        self._fetch = fetch
-        self._lock = Shared()
+        super().__init__(index, dim)
+        self._fetch = fetch  # must know what is added, from then on
         self._places: tuple[Ids, Ids, Ids] | None = None
         self._last: tuple[Ids | None, Any] = (None, None)
-        self._top = int(self._names().max(initial=-1))
 
     @staticmethod
     def trained(dim: int, fetch: Fetch, sample: Vectors, cells: int) -> CellIndex:
@@ -75,33 +68,10 @@ class CellIndex:
         index.train(rows.unit(sample, dim))
         return CellIndex(index, dim, fetch)
 
-    def __len__(self) -> int:
-        return int(self._index.ntotal)
-
     @property
     def cells(self) -> int:
         """How many there are."""
         return int(self._index.nlist)
-
-    def add(self, ids: Sequence[int] | Ids, vectors: Vectors) -> None:
-        """Store the rows, each under its id; an id that is there is replaced. `fetch` must know them from now on."""
-        fresh = rows.unit(vectors, self.dim)
-        names = rows.named(ids, len(fresh))
-        if not len(names):
-            return
-        with self._lock.changing():
-            if int(names.min()) <= self._top:
-                self._index.remove_ids(names)
-            self._index.add_with_ids(fresh, names)
-            self._top, self._places, self._last = max(self._top, int(names.max())), None, (None, None)
-
-    def remove(self, ids: Sequence[int] | Ids) -> None:
-        """Forget these ids; unknown ones are passed over."""
-        names = np.asarray(ids, np.int64).reshape(-1)
-        if len(names):
-            with self._lock.changing():
-                self._index.remove_ids(names)
-                self._places = None
 
     def search(self, vectors: Vectors, k: int, among: Ids | None = None) -> tuple[Ids, Cosines]:
         """The k nearest of each query among what was looked at, best first, ties by id; exact cosines."""
@@ -111,11 +81,6 @@ class CellIndex:
             chosen = None if among is None else self._chosen(among)
             count = len(self) if among is None else len(among)
             return rows.stacked([self._best(query, self._nominated(query, k, chosen, count), k) for query in queries])
-
-    def ids(self) -> Ids:
-        """All ids, ascending."""
-        with self._lock.reading():
-            return np.sort(self._names())
 
     def holds(self, ids: Ids, vectors: Vectors) -> bool:
         """True if under these ids lies what these rows are rounded to."""
@@ -129,11 +94,6 @@ class CellIndex:
                 return not len(ids)
             found = zip(cells[at].tolist(), places[at].tolist(), wanted, strict=True)
             return all(np.array_equal(self._codes(cell)[place], code) for cell, place, code in found)
-
-    def write_to(self, file: BinaryIO) -> None:
-        """The whole index in FAISS's own format, a piece at a time."""
-        with self._lock.reading():
-            self._faiss.write_index(self._index, self._faiss.PyCallbackIOWriter(file.write, PIECE))
 
     @staticmethod
     def read_from(file: BinaryIO, size: int, dim: int, fetch: Fetch) -> CellIndex:
@@ -169,8 +129,10 @@ class CellIndex:
     def _best(self, query: Vectors, ids: Ids, k: int) -> tuple[Ids, Cosines]:
         return rows.best(query, ids, rows.unit(self._fetch(ids), self.dim), k)
 
+    def _changed(self) -> None:
+        self._places, self._last = None, (None, None)
+
     def _names(self) -> Ids:
-        """All ids, cell by cell."""
         lists = self._index.invlists
         each = [self._faiss.rev_swig_ptr(lists.get_ids(c), lists.list_size(c)).copy() for c in range(self.cells)]
         names: Ids = np.concatenate(each)

@@ -24,17 +24,17 @@ PIECE = 1 << 20
 """Bytes at a time from and to a file."""
 
 
-class FaissIndex:
-    """`IndexIDMap2` over `IndexFlatIP`."""
+class Kept:
+    """What every index of FAISS does with the rows it keeps. `_index` takes unit rows under ids, `_lock` guards it."""
 
-    def __init__(self, dim: int) -> None:
+    def __init__(self, index: Any, dim: int) -> None:
         import faiss  # loads in 0.1 s: only who searches pays
 
         self.dim = dim
         self._faiss: Any = faiss
-        self._index: Any = faiss.IndexIDMap2(faiss.IndexFlatIP(dim))
-        self._top = -1  # the highest id ever given: an id above it needs no search for an older row to replace
+        self._index = index
         self._lock = Shared()
+        self._top = int(self._names().max(initial=-1))  # an id above it needs no search for an older row to replace
 
     def __len__(self) -> int:
         return int(self._index.ntotal)
@@ -50,6 +50,7 @@ class FaissIndex:
                 self._index.remove_ids(names)
             self._index.add_with_ids(fresh, names)
             self._top = max(self._top, int(names.max()))
+            self._changed()
 
     def remove(self, ids: Sequence[int] | Ids) -> None:
         """Forget these ids; unknown ones are passed over."""
@@ -57,6 +58,34 @@ class FaissIndex:
         if len(names):
             with self._lock.changing():
                 self._index.remove_ids(names)
+                self._changed()
+
+    def ids(self) -> Ids:
+        """All ids, ascending."""
+        with self._lock.reading():
+            return np.sort(self._names())
+
+    def write_to(self, file: BinaryIO) -> None:
+        """The whole index in FAISS's own format, a piece at a time: the vectors are never twice in memory."""
+        with self._lock.reading():
+            self._faiss.write_index(self._index, self._faiss.PyCallbackIOWriter(file.write, PIECE))
+
+    def _names(self) -> Ids:
+        """All ids, in the order of the rows."""
+        raise NotImplementedError
+
+    def _changed(self) -> None:
+        """Rows came or went: what was worked out of them is stale."""
+
+
+class FaissIndex(Kept):
+    """`IndexIDMap2` over `IndexFlatIP`."""
+
+    def __init__(self, dim: int, index: Any = None) -> None:
+        """`index`: of FAISS, with rows; without, there are none yet."""
+        import faiss
+
+        super().__init__(faiss.IndexIDMap2(faiss.IndexFlatIP(dim)) if index is None else index, dim)
 
     def search(self, vectors: Vectors, k: int, among: Ids | None = None) -> tuple[Ids, Cosines]:
         """The k nearest of each query, best first, ties by id; with `among`, of these ids only."""
@@ -67,11 +96,6 @@ class FaissIndex:
             chosen = None if among is None else selector(self._faiss, among, self._top)
             return rows.stacked([self._nearest(query, k, chosen) for query in queries])
 
-    def ids(self) -> Ids:
-        """All ids, ascending."""
-        with self._lock.reading():
-            return np.sort(self._faiss.vector_to_array(self._index.id_map))
-
     def rows(self, ids: Ids) -> Vectors:
         """The unit rows under these ids. Raises KeyError if one is unknown."""
         with self._lock.reading():
@@ -80,11 +104,6 @@ class FaissIndex:
             except RuntimeError as error:
                 raise KeyError(f"an unknown id among {len(ids)}") from error
         return stored
-
-    def write_to(self, file: BinaryIO) -> None:
-        """The whole index in FAISS's own format, a piece at a time: the vectors are never twice in memory."""
-        with self._lock.reading():
-            self._faiss.write_index(self._index, self._faiss.PyCallbackIOWriter(file.write, PIECE))
 
     def holds(self, ids: Ids, vectors: Vectors) -> bool:
         """True if under these ids lie these rows, at length 1."""
@@ -101,12 +120,15 @@ class FaissIndex:
     @staticmethod
     def of(read: Any, dim: int) -> FaissIndex:
         """What FAISS read, if it is such an index. Raises ValueError otherwise."""
-        index = FaissIndex(dim)
-        if not isinstance(read, index._faiss.IndexIDMap2) or read.d != dim or read.id_map.size() != read.ntotal:
+        import faiss
+
+        if not isinstance(read, faiss.IndexIDMap2) or read.d != dim or read.id_map.size() != read.ntotal:
             raise ValueError(f"not an index of {dim}-dimensional vectors with ids")
-        index._index = read
-        index._top = int(index.ids()[-1]) if len(index) else -1
-        return index
+        return FaissIndex(dim, read)
+
+    def _names(self) -> Ids:
+        names: Ids = self._faiss.vector_to_array(self._index.id_map)
+        return names
 
     def _nearest(self, query: Vectors, k: int, chosen: Any) -> tuple[Ids, Cosines]:
         wanted = min(k + SPARE, len(self))

@@ -15,6 +15,7 @@ import pytest
 from rag.config import Config
 from rag.evals import retrieval
 from rag.evals.datasets import Question
+from rag.evals.figures import STEPS
 
 TEXTS = {
     "t1": ("Cherry", "Cherry trees bloom in April along the river."),
@@ -88,3 +89,19 @@ def test_the_reference_embeds_each_block_once_and_goes_on_where_it_was(
     vectors = retrieval._kept(reference, list("abcde"), tmp_path)
     assert vectors[:, 0].tolist() == [ord(c) for c in "abcde"]
     assert reference.seen == list("abcdcde")
+
+
+def test_the_rows_of_the_figures_are_in_what_it_prints(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scores = retrieval.Score(0.5, 0.4, 0.6, 0.75), retrieval.Score(0.75, 0.4, 0.6, 0.25)
+    monkeypatch.setattr(retrieval, "beside_reference", lambda *_: scores)
+    for name in ("scifact", "cranfield"):
+        retrieval.report(folder.rename(tmp_path / name), tmp_path / "out", Config(), reference=True)
+        folder = tmp_path / name
+    said = capsys.readouterr().out
+    (rows,) = (step.rows for step in STEPS if step.name == "retrieval")
+    read = {name: row(said) for name, row in rows.items()}
+    assert not [name for name, value in read.items() if "not printed" in value], read
+    assert [value for name, value in read.items() if "fp32" in name] == ["-0.2500, +0.5000"] * 2
+    assert "1.0000, 1.0000" in read[next(name for name in read if name.startswith("cranfield"))]

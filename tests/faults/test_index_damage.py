@@ -161,7 +161,7 @@ def look(reader: Index) -> tuple[int, int]:
     return found[0], found[2]
 
 
-@pytest.mark.parametrize("kilobytes", [300, 500, 700, 1000])
+@pytest.mark.parametrize("kilobytes", [350, 500, 700, 1000])
 def test_a_full_disk_refuses_the_next_document_and_keeps_the_others(tmp_path: Path, kilobytes: int) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()

@@ -143,6 +143,17 @@ def test_a_word_is_found_in_any_of_its_forms_and_words_of_one_sign_in_a_row(inde
     assert index.lexical("桜東", 5) == [], "these signs stand there, but not in this order"
 
 
+def test_both_searches_at_once_find_what_each_finds(index: Index) -> None:
+    for n in range(12):
+        index.put(*one(n), collection=set_of(n))
+    query = np.random.default_rng(77).standard_normal((1, DIM)).astype(np.float32)
+    for where in (None, Filter(types=("text/plain",)), Filter(sources=())):
+        (ids, cosines), words = index.both(query, "common d3", 9, where)
+        assert words == index.lexical("common d3", 9, where)
+        assert np.array_equal(ids, index.dense(query, 9, where)[0])
+        assert np.array_equal(cosines, index.dense(query, 9, where)[1])
+
+
 def test_idf_is_the_formula(index: Index) -> None:
     index.put(*made("a", ["trees and trees", "a tree", "no wood", "cherry tree", "tree cherry"]))
     wanted = [math.log(1 + (5 - n + 0.5) / (n + 0.5)) for n in (4, 1, 0, 0)]
@@ -192,7 +203,8 @@ def test_remove_takes_away_every_trace_of_many_at_once(index: Index) -> None:
     "text", ["a\0b \ud800 \udc00 c", "\ud83d\ude00 apart", "\U0001f600", "\u202e", "\r\n\x1f", "é", '"\\']
 )
 def test_whatever_a_document_holds_comes_back_as_it_was(open_: Open, text: str) -> None:
-    document = Document(Source.at(f"file:///{text}", text, "text/x"), text, (Mark(Span(0, 1), "heading", text, 2),))
+    marks = Mark(Span(0, 1), "heading", text, 2), Mark(Span(0, 1), "message", text, date="2024-02-29")
+    document = Document(Source.at(f"file:///{text}", text, "text/x"), text, marks)
     passage = Passage.cut(document, Span(0, len(text)))
     with open_() as index:
         index.put(document, [passage], np.ones((1, DIM), np.float32), digest="d", stat="s", collection=text)
@@ -226,9 +238,12 @@ def test_a_document_without_passages_is_kept_and_found_by_name_only(index: Index
 
 def test_what_does_not_belong_together_is_refused_and_changes_nothing(index: Index) -> None:
     document, passages, vectors = made("a", ["one", "two"])
-    before = index.fingerprint
+    before, nan = index.fingerprint, vectors.copy()
+    nan[1, 3] = np.nan
     for args, says in (
         ((document, passages, vectors[:1]), "1 vectors for 2 passages"),
+        ((document, passages, vectors[:, 1:]), r"shape \(n, 16\)"),
+        ((document, passages, nan), "row 1 holds NaN"),
         ((document, passages, 0 * vectors), "row 0 is all zeros"),
         ((document, made("b", ["one", "two"])[1], vectors), "was not cut from"),
     ):
@@ -245,6 +260,24 @@ def test_unchanged_passages_keep_their_vectors(index: Index) -> None:
     assert [index.key(p) in known for p in new[1]] == [True, False, True]
     assert np.array_equal(known[index.key(new[1][0])], old[2][1])
     assert index.vectors_of([]) == {}
+
+
+def test_what_is_laid_by_is_known_until_it_is_forgotten_and_is_no_part_of_the_index(open_: Open) -> None:
+    _, passages, vectors = made("a", ["one", "two"])
+    with open_() as index:
+        index.put(*several(2)[1])
+        keys, before = [index.key(p) for p in passages], (index.fingerprint, len(index))
+        index.lay_by(dict(zip(keys, vectors, strict=True)))
+        assert before == (index.fingerprint, len(index))
+        assert index.check().ok
+    with open_() as index:
+        known = index.vectors_of(keys)
+        assert all(
+            np.array_equal(known[key], vector) for key, vector in zip(keys, vectors, strict=True) if key in known
+        )
+        assert not known or set(known) == set(keys), "a keeper need not"
+        index.lay_by({})
+        assert index.vectors_of(keys) == {}
 
 
 def test_what_is_noted_leaves_the_content(index: Index) -> None:
@@ -307,8 +340,11 @@ def test_collections_are_counted_renamed_joined_and_removed(index: Index) -> Non
     assert index.fingerprint == before
     index.put(*one(0))
     assert {r.collection for r in index.sources() if r.source.title == "0"} == {"home"}, "a new version stays there"
+    index.note(IDS[3], collection="a\ud800\0b")
+    assert index.collections()[0] == CollectionRow("a\ud800\0b", 1, 3)
+    assert len(index.lexical("common", 9, Filter(collections=("a\ud800\0b",)))) == 3
     assert index.remove(*(IDS[n] for n in (0, 1, 2)))
-    assert index.collections() == [CollectionRow(DEFAULT, 1, 3)]
+    assert [row.name for row in index.collections()] == ["a\ud800\0b"]
 
 
 def test_what_was_acknowledged_is_there_after_a_close(open_: Open) -> None:
@@ -435,6 +471,8 @@ def test_several_threads_may_put_at_once(index: Index) -> None:
         thread.join()
     assert {row.source for row in index.sources()} == {each[0].source for each in work}
     assert index.check().ok
+    for each in work:
+        assert index.passages(index.dense(each[2], 1)[0][:, 0].tolist()) == each[1]
 
 
 # -- another embedder --------------------------------------------------------------------------------------------------

@@ -290,6 +290,15 @@ def test_rich_text_reads_as_words_and_hidden_ones_are_counted() -> None:
     assert found.notes == ("characters of hidden text: 12",)
 
 
+def test_the_rows_of_a_table_in_rich_text_carry_their_header() -> None:
+    cells = r"\trowd\cellx2000\cellx4000\cellx6000 {}\cell {}\cell {}\cell\row"
+    rows = "".join(cells.format(*row) for row in (("Article", "Weight", "Price"), ("Mint", 2, 4), ("Rye", "", 9)))
+    found = loaded("a.rtf", rf"{{\rtf1\ansi Prices\par{rows}\pard After.\par}}")
+    assert found.document.text == (
+        "Prices\n\nArticle | Weight | Price\nArticle: Mint; Weight: 2; Price: 4\nArticle: Rye; Price: 9\n\nAfter."
+    )
+
+
 def test_an_open_document_reads_with_its_notes_and_without_what_is_hidden() -> None:
     found = loaded("a.odt", odt())
     assert found.document.text == (

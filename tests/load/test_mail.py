@@ -8,6 +8,7 @@ import pytest
 from load.make import box, loaded, message, where, word
 
 from rag.errors import DocumentError
+from rag.types import Span
 
 
 def test_a_message_says_who_wrote_what_to_whom_and_when() -> None:
@@ -18,6 +19,20 @@ def test_a_message_says_who_wrote_what_to_whom_and_when() -> None:
     assert "Date: 2024-03-02 14:05 +0100\n\nThe price is 250 EUR." in document.text
     assert where(document, "The price") == "message 'Re: offer' from Anna Bauer, 2024-03-02"
     assert (document.source.title, document.source.date) == ("Re: offer", "2024-03-02")
+
+
+def test_each_message_of_a_mailbox_has_its_own_day_and_the_day_of_delivery_if_it_says_none() -> None:
+    old, bare = message("Old", date="Tue, 31 Dec 2019 23:30:00 -0800"), message("Bare")
+    del bare["Date"]
+    data = box(old, message("New"), bare).replace(b"From MAILER-DAEMON", b"From a@b.c")
+    last = data.rindex(b"From a@b.c")
+    data = data[:last] + b"From a@b.c Wed Feb  5 10:00:00 2020" + data[data.index(b"\n", last) :]
+    document = loaded("a.mbox", data).document
+    at = {name: document.text.index(f"Subject: {name}") for name in ("Old", "New", "Bare")}
+    days = {name: document.day(Span(start, start + 9)) for name, start in at.items()}
+    assert days == {"Old": "2019-12-31", "New": "2024-03-02", "Bare": "2020-02-05"}
+    assert document.source.date == "2024-03-02", "the newest"
+    assert where(document, "Subject: Bare").endswith(", 2020-02-05")
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "latin-1", "koi8-r", "iso-2022-jp"])
@@ -51,6 +66,19 @@ def test_an_html_body_reads_as_its_page_does_and_what_it_hides_is_counted() -> N
     assert found.document.text.endswith("You have ten days.")
     assert found.notes == ("characters of hidden text: 11",)
     assert where(found.document, "You have").endswith("2024-03-02")
+
+
+def test_what_an_html_reply_quotes_is_told_from_what_it_says() -> None:
+    made = message()
+    made.set_content(
+        "<p>It is now <b>500</b> EUR.</p>On Friday Bo wrote:<blockquote><div>It was <i>300</i> EUR.</div>"
+        "<blockquote>Once 100 EUR.</blockquote>Yours</blockquote>Agreed?",
+        subtype="html",
+    )
+    assert loaded("a.eml", made.as_bytes()).document.text.partition("\n\n")[2].split("\n") == [
+        "It is now 500 EUR.", "", "On Friday Bo wrote:", "", "> It was 300 EUR.", "", "> > Once 100 EUR.",
+        "> Yours", "Agreed?",
+    ]  # fmt: skip
 
 
 def test_of_two_forms_of_one_body_the_plain_one_is_read_unless_it_is_blank() -> None:

@@ -178,7 +178,7 @@ def test_the_published_schema_is_that_of_the_nouns() -> None:
 def test_the_schema_is_one_and_says_its_version(server: Running) -> None:
     jsonschema.Draft202012Validator.check_schema(schema.schema())
     told = server.http.get("/v1/schema").json()
-    assert told == schema.schema() and told["$id"] == f"urn:rag:schema:{schema.VERSION}" == "urn:rag:schema:1"
+    assert told == schema.schema() and told["$id"] == f"urn:rag:schema:{schema.VERSION}" == "urn:rag:schema:2"
 
 
 SHAPES = Path(__file__).with_name("shapes.json")

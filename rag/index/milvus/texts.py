@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import json
 
-from rag.types import Document, Mark, Source, Span
+from rag.types import Document, Mark, Source
 
 PIECE = 16_000  # characters: at most 64,000 bytes of the 65,535 that a server takes
 TOGETHER = 64  # pieces of one request: 4 MB
@@ -38,8 +38,7 @@ def unpacked(text: str) -> str:
 
 def pieces(document: Document) -> list[str]:
     """The marks and the text of a document."""
-    marks = [[m.span.start, m.span.end, m.kind, m.label, m.level] for m in document.marks]
-    told = json.dumps(marks, ensure_ascii=False)
+    told = json.dumps([m.flat() for m in document.marks], ensure_ascii=False)
     whole = packed(f"{len(told)} {told}{document.text}")
     return [whole[at : at + PIECE] for at in range(0, len(whole), PIECE)]
 
@@ -48,4 +47,4 @@ def joined(source: Source, pieces: list[str]) -> Document:
     """The document that these are the pieces of. Raises ValueError if they are not."""
     length, _, rest = unpacked("".join(pieces)).partition(" ")
     marks = json.loads(rest[: int(length)])
-    return Document(source, rest[int(length) :], tuple(Mark(Span(s, e), *more) for s, e, *more in marks))
+    return Document(source, rest[int(length) :], tuple(Mark.of(*mark) for mark in marks))
