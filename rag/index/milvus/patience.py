@@ -94,10 +94,13 @@ def _said(error: Exception) -> str:
 
 
 def _details(error: BaseException) -> str:
+    """Of an answer of gRPC the name of its status and what the server said, without when and where."""
     details = getattr(error, "details", None)
-    return str(details() if callable(details) else error)
+    if not callable(details):
+        return str(error)
+    return f"{getattr(_code(error), 'name', '')}: {details()}"
 
 
-def _code(error: Exception) -> Any:
+def _code(error: BaseException) -> Any:
     code = getattr(error, "code", None)
     return code() if callable(code) else code
