@@ -11,6 +11,7 @@ either, the one that gains most. It is measured on the other halves, and on cran
 from __future__ import annotations
 
 import argparse
+import hashlib
 import random
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -30,6 +31,11 @@ COLLECTIONS = {
     "cranfield": "retrieval/cranfield",
 }
 CHOOSING = ("squad2-calibration", "scifact")
+
+
+def sealed(text: str) -> bool:
+    """Whether the reader's training never sees the scifact abstract of this id, nor any claim about it: two in five."""
+    return hashlib.sha256(text.encode()).digest()[0] < 102
 
 
 def read(path: Path, out: Path, sample: int, depth: int) -> list[Record]:

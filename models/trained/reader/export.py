@@ -19,7 +19,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from data import Batch, collate, mix
+from data import Batch, collate
+from mix import mix
 from model import HEADS, HIDDEN, LAYERS, LONGEST
 from numpy.typing import NDArray
 from torch import Tensor
@@ -105,7 +106,7 @@ def store(folder: Path, model: bytes, facts: dict[str, object]) -> None:
 def main(run: Path, target: Path, data: Path) -> None:
     """Write the fp32 form under the run and the shipped one into `target`."""
     facts = json.loads((run / "run.json").read_text("utf-8"))
-    examples = [collate([group]) for group in mix(data, options([]).tokenizer, seed=11, most=150)]
+    examples = [collate([group]) for group in mix(data, options([]).tokenizer, seed=11, most=2000)[:400]]
     state = torch.load(run / "model.pt", map_location="cpu", weights_only=True)
     exact, small = exported(state, examples)
     store(run / "fp32", exact, facts)
