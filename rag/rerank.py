@@ -20,7 +20,7 @@ from rag.types import Hit
 def reranked(question: str, hits: Sequence[Hit], reader: Reader, depth: int, weight: float) -> list[Hit]:
     """The hits by (score + weight x relevance) / (1 + weight), best first, ties as they were; only the first `depth`
     are read, and none that was not read overtakes one that was. `ranks` says how the reader alone would have it."""
-    texts = [f"{h.passage.heading}\n{h.passage.text}" if h.passage.heading else h.passage.text for h in hits[:depth]]
+    texts = titled(hits[:depth])
     relevance = [reading.relevance for reading in reader.read(question, texts)] if texts else []
     ranks = {at: n for n, at in enumerate(sorted(range(len(relevance)), key=lambda at: -relevance[at]), start=1)}
     gains = [*stretched(relevance), *[0.0] * (len(hits) - len(relevance))]
@@ -33,6 +33,12 @@ def reranked(question: str, hits: Sequence[Hit], reader: Reader, depth: int, wei
         for at, (hit, gain) in enumerate(zip(hits, gains, strict=True))
     ]
     return sorted(scored, key=lambda hit: -hit.score)
+
+
+def titled(hits: Sequence[Hit]) -> list[str]:
+    """The text of each under the title of its source and its heading: often they alone name what it speaks of."""
+    parts = [(h.passage.source.title, h.passage.heading, h.passage.text) for h in hits]
+    return ["\n".join(dict.fromkeys(filter(None, some))) for some in parts]
 
 
 def stretched(values: Sequence[float]) -> list[float]:

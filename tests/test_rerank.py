@@ -44,7 +44,7 @@ def test_relevance_joins_the_fused_score_with_its_weight() -> None:
 def test_only_the_first_are_read_and_the_rest_stay_behind_them() -> None:
     hits, reader = [hit(1, 1.0), hit(2, 0.5), hit(9, 0.5), hit(8, 0.1)], Relevant()
     found = reranked("boats?", hits, reader, 2, 4.0)
-    assert reader.seen == ["boats 1", "boats 2"]
+    assert reader.seen == ["t\nboats 1", "t\nboats 2"]
     assert [h.passage.text for h in found] == ["boats 2", "boats 1", "boats 9", "boats 8"]
     assert "reader" not in found[2].ranks
     assert reranked("boats?", [], reader, 5, 1.0) == []

@@ -24,7 +24,7 @@ from rag.evals.asking import Place, Record, Records, indexed
 from rag.evals.bootstrap import figure, mean
 from rag.evals.datasets import Question, load
 from rag.evals.scoring import ndcg
-from rag.rerank import stretched
+from rag.rerank import stretched, titled
 
 WEIGHTS = (0.0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.7, 1.0)
 RANKED = 60  # passages found: the first ten texts are among them
@@ -65,8 +65,7 @@ def read(path: Path, out: Path, sample: int, depth: int) -> list[Record]:
 
 def _read(assistant: rag.Assistant, place: Place, question: Question, depth: int) -> Record:
     hits = assistant.search(question.text, RANKED, rerank=0)
-    texts = [f"{h.passage.heading}\n{h.passage.text}" if h.passage.heading else h.passage.text for h in hits[:depth]]
-    readings = assistant._rooms.reader.read(question.text, texts)
+    readings = assistant._rooms.reader.read(question.text, titled(hits[:depth]))
     return {
         "id": question.id,
         "group": question.group,
