@@ -146,3 +146,9 @@ def test_passages_of_an_abstract_are_whole_sentences_and_lose_none() -> None:
     text = " ".join(f"Sentence {n} has some words in it, and a few more than that." for n in range(60))
     parts = list(claims.passages(text))
     assert " ".join(parts) == text and all(len(p) <= claims.PASSAGE and p.endswith(".") for p in parts)
+
+
+def test_weights_between_two_runs_have_each_ones_share() -> None:
+    torch = pytest.importorskip("torch")
+    made = of_training("export").between({"w": torch.tensor([4.0, 0.0])}, {"w": torch.tensor([0.0, 8.0])}, 0.25)
+    assert made["w"].tolist() == [1.0, 6.0]
