@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import rag
-from rag.evals.rerank import chosen, score, table
+from rag.evals.rerank import chosen, halves, score, sealed, table
 from rag.read import Reading
 from rag.rerank import reranked
 from rag.types import Document, Hit, Passage, Source, Span
@@ -44,7 +44,7 @@ def test_relevance_joins_the_fused_score_with_its_weight() -> None:
 def test_only_the_first_are_read_and_the_rest_stay_behind_them() -> None:
     hits, reader = [hit(1, 1.0), hit(2, 0.5), hit(9, 0.5), hit(8, 0.1)], Relevant()
     found = reranked("boats?", hits, reader, 2, 4.0)
-    assert reader.seen == ["boats 1", "boats 2"]
+    assert reader.seen == ["t\nboats 1", "t\nboats 2"]
     assert [h.passage.text for h in found] == ["boats 2", "boats 1", "boats 9", "boats 8"]
     assert "reader" not in found[2].ranks
     assert reranked("boats?", [], reader, 5, 1.0) == []
@@ -69,8 +69,22 @@ def test_no_weight_is_chosen_that_costs_a_collection_anything() -> None:
     harmed = record([1.0, 0.6], [0.0, 1.0], 0)  # from 0.4 on
     assert chosen({"a": [helped], "b": [harmed]}) == 0.3
     assert chosen({"a": [helped], "b": [record([1.0, 0.9], [0.0, 1.0], 0)]}) == 0.0
-    told = table("a", [helped, helped], 0.3)
+    told = table("a", [(helped, 0.3), (helped, 0.5)])
     assert "fused 63.1 (63.1 to 63.1), reranked 100.0" in told and "change +36.9" in told
+
+
+def test_every_question_is_measured_with_a_weight_that_it_had_no_part_in_choosing() -> None:
+    helped = record([1.0, 0.75], [0.0, 1.0], 1)  # from 0.25 on
+    harmed = record([1.0, 0.75], [0.0, 1.0], 0)
+    weights, crossed = halves({"a": [helped, harmed, helped]})
+    assert weights == [0.3, 0.0]
+    assert crossed == {"a": [(helped, 0.0), (helped, 0.0), (harmed, 0.3)]}
+    assert "change -12.3" in table("a", crossed["a"])  # (0.631 - 1) / 3
+
+
+def test_two_in_five_abstracts_are_sealed_and_always_the_same() -> None:
+    assert 0.38 < sum(sealed(str(n)) for n in range(5000)) / 5000 < 0.42
+    assert [n for n in range(10) if sealed(str(n))] == [0, 3, 4, 8, 9]  # sha256 begins with less than 0x66
 
 
 @pytest.mark.slow

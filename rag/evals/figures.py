@@ -169,6 +169,21 @@ STEPS = (
         },
     ),
     Step(
+        "reading-gold",
+        f"rag eval {_SQUAD} --condition gold --sample 1000 --seed 11 --no-llm --out {{out}}",
+        {
+            f"Wikipedia, right paragraph given, 1,000 and 1,000 questions: {row}": cell(row, 0)
+            for row in (
+                "short answer: EM",
+                "short answer: F1",
+                "SQuAD 2.0 F1, as answered",
+                "SQuAD 2.0 F1, threshold",
+                "AUROC answerable / not",
+                "evidence top-1",
+            )
+        },
+    ),
+    Step(
         "sealed",
         "rag eval {out}.jsonl.gz --condition gold --sample 400 --seed 11 --no-llm --out {out}",
         {

@@ -26,6 +26,7 @@ import numpy as np
 import torch
 from edits import edited
 from numpy.typing import NDArray
+from phrasings import keywords, statement
 from tokenizers import Tokenizer
 from torch import Tensor
 
@@ -34,6 +35,8 @@ from rag.text import STOPWORDS, sentences
 SEALED_ARTICLES = 20
 WINDOWS = (90, 110, 150)  # passage tokens, one at random; longer passages are cut to whole sentences around the answer
 QUESTION = 48  # question tokens
+STATEMENTS = 0.06  # of the questions come as a statement, where their form allows it
+KEYWORDS = 0.06  # of the questions come as keywords
 SHARES = {"squad1-train": 1.0, "squadshifts-amazon_reviews": 0.6, "squadshifts-reddit": 0.6, "qed-train": 1.0,
           "fairytaleqa-train": 1.0, "selqa-dev": 1.0, "selqa-test": 1.0}  # fmt: skip
 CLS, SEP = 101, 102
@@ -43,6 +46,11 @@ def records(path: Path) -> Iterator[dict[str, Any]]:
     """The examples of one file."""
     with gzip.open(path, "rt", encoding="utf-8") as lines:
         yield from map(json.loads, lines)
+
+
+def key(row: dict[str, Any]) -> str:
+    """What tells an annotated question from all others."""
+    return f"{row['source']} {row['id']}"
 
 
 def sealed(titles: set[str]) -> set[str]:
@@ -55,7 +63,7 @@ def plain(text: str) -> str:
     return " " + " ".join(re.findall(r"[^\W_]+", text.lower())) + " "
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Context:
     """A passage, tokenised once. `owner` names the sentence of each token, -1 for none."""
 
@@ -82,14 +90,16 @@ class Pair:
     owner: NDArray[np.int16]
     gold: list[tuple[int, int]] = field(default_factory=list)
     evidence: set[int] = field(default_factory=set)
+    relevant: bool = False
 
 
 @dataclass(slots=True)
 class Group:
-    """The pairs of one question. `has_span` is 0 where only sentences are annotated."""
+    """The pairs of one question. `has_span`, `has_evidence` are 0 where spans, sentences are not annotated."""
 
     pairs: list[Pair]
     has_span: float = 1.0
+    has_evidence: float = 1.0
 
 
 def contexts(rows: list[dict[str, Any]], tokenizer: Tokenizer) -> dict[str, Context]:
@@ -122,16 +132,22 @@ class Neighbours:
 
     def near(self, question: str, context: Context, same_article: bool, rng: random.Random) -> Context | None:
         """One of the five nearest other passages, of the same article or of any in the same source."""
+        best = self.nearest(question, context, same_article)
+        return rng.choice(best) if best else None
+
+    def nearest(self, question: str, context: Context | None, same_article: bool, most: int = 5) -> list[Context]:
+        """The nearest passages other than `context`, best first."""
         words = set(plain(question).split()) - STOPWORDS
         score = np.zeros(len(self.found), dtype=np.float32)
         for word in words:
             where = self.postings.get(word)
             if where is not None and len(where) < 0.3 * len(self.found):
                 score[where] += np.log(len(self.found) / len(where))
-        pool = self.article[context.source + context.title] if same_article else np.nonzero(score > 6)[0].tolist()
-        pool = [n for n in pool if self.found[n] is not context and self.found[n].source == context.source]
-        best = sorted(pool, key=lambda n: -score[n])[:5]
-        return self.found[rng.choice(best)] if best else None
+        pool = np.nonzero(score > 6)[0].tolist()
+        if context is not None:
+            pool = self.article[context.source + context.title] if same_article else pool
+            pool = [n for n in pool if self.found[n] is not context and self.found[n].source == context.source]
+        return [self.found[n] for n in sorted(pool, key=lambda n: -score[n])[:most]]
 
 
 def cut(context: Context, rng: random.Random, keep: set[int], drop: int = -1) -> NDArray[np.intp]:
@@ -162,11 +178,20 @@ def pair(question: list[int], context: Context, spans: list[tuple[int, int]], ev
     place = {int(t): n for n, t in enumerate(chosen)}
     gold = [(place[i], place[j]) for i, j in spans if i in place and j in place and j - i < 30]
     owner = context.owner[chosen]
-    return Pair(question, context.ids[chosen], owner, gold, evidence & set(owner.tolist()))
+    held = evidence & set(owner.tolist())
+    return Pair(question, context.ids[chosen], owner, gold, held, bool(held))
 
 
-def groups_of(row: dict[str, Any], context: Context, near: Neighbours, tokenizer: Tokenizer,
-              rng: random.Random, edits: float) -> list[Group]:  # fmt: skip
+@dataclass(frozen=True, slots=True)
+class Hard:
+    """What the reader itself falls for (mine.py): a passage without the answer, the question edited; None: unknown."""
+
+    passage: Context | None = None
+    edit: str | None = None
+
+
+def groups_of(row: dict[str, Any], context: Context, near: Neighbours, tokenizer: Tokenizer, rng: random.Random,
+              edits: float, hard: Hard) -> list[Group]:  # fmt: skip
     """The groups made of one annotated question: one with the answer, and some without."""
     located = [a for a in row["answers"] if a["start"] is not None]
     spans = [context.tokens_of(a["start"], a["start"] + len(a["text"])) for a in located]
@@ -176,25 +201,29 @@ def groups_of(row: dict[str, Any], context: Context, near: Neighbours, tokenizer
     evidence = (evidence or {int(context.owner[s[0]]) for s in gold}) - {-1}
     if not evidence or (row["answers"] and not gold):
         return []
-    text = row["question"] if rng.random() > 0.15 else row["question"].rstrip("? ")
+    text, told = asked(row["question"], located, rng)
     ids = tokenizer.encode(text, add_special_tokens=False).ids[:QUESTION]
     answers = [plain(a["text"]) for a in row["answers"]]
 
-    def lookalike() -> Pair | None:
-        other = near.near(row["question"], context, rng.random() < 0.7, rng)
+    def lookalike(other: Context | None = None) -> Pair | None:
+        other = near.near(row["question"], context, rng.random() < 0.7, rng) if other is None else other
         holds = other is None or not answers or any(a in other.plain for a in answers)
         return None if holds or other is None else pair(ids, other, [], set(), rng)
 
-    first = Group([pair(ids, context, gold, evidence, rng)], 1.0 if gold else 0.0)
+    first = Group([pair(ids, context, gold, evidence, rng)], 1.0 if gold and not told else 0.0)
     made = [first] if first.pairs[0].evidence and (first.pairs[0].gold or not gold) else []
-    if made and rng.random() < 0.4 and (beside := lookalike()):
-        first.pairs.append(beside)
+    if made:
+        beside = [lookalike(hard.passage)] if hard.passage is not None or rng.random() < 0.4 else []
+        beside += [lookalike(), lookalike()] if told else []
+        first.pairs += [p for p in beside if p is not None]
         rng.shuffle(first.pairs)
-    if not answers or row["source"] == "fairytaleqa-train":
+    if not answers or told or row["source"] == "fairytaleqa-train":
         return made
-    if rng.random() < edits and (other_text := edited(row["question"], context.text, located, rng)):
-        other_ids = tokenizer.encode(other_text, add_special_tokens=False).ids[:QUESTION]
-        made.append(Group([pair(other_ids, context, [], set(), rng)]))
+    if hard.edit is not None or rng.random() < edits:
+        other_text = hard.edit or edited(row["question"], context.text, located, rng)
+        if other_text is not None:
+            other_ids = tokenizer.encode(other_text, add_special_tokens=False).ids[:QUESTION]
+            made.append(Group([pair(other_ids, context, [], set(), rng)]))
     only = min(evidence)
     once = len(evidence) == 1 and all(context.plain.count(a) == 1 for a in answers)
     if rng.random() < 0.08 and once and (context.owner != only).sum() > 25:
@@ -204,24 +233,33 @@ def groups_of(row: dict[str, Any], context: Context, near: Neighbours, tokenizer
     return made
 
 
-def mix(folder: Path, tokenizer_path: Path, seed: int, most: int = 0, edits: float = 0.22) -> list[Group]:
-    """One epoch of groups in random order."""
-    tokenizer = Tokenizer.from_file(str(tokenizer_path))
+def asked(question: str, answers: list[dict[str, Any]], rng: random.Random) -> tuple[str, bool]:
+    """The question in one of the forms in which people write it, and whether that is a statement with its answer."""
+    form = rng.random()
+    if form < STATEMENTS and answers and (told := statement(question, answers[0]["text"])):
+        return told, True
+    if form > 1 - KEYWORDS and len(few := keywords(question).split()) > 2:
+        return " ".join(few), False
+    return (question if rng.random() > 0.15 else question.rstrip("? ")), False
+
+
+def whole(path: Path) -> Tokenizer:
+    """The tokenizer of the file, which cuts nothing and fills nothing."""
+    tokenizer = Tokenizer.from_file(str(path))
     tokenizer.no_truncation()
     tokenizer.no_padding()
-    rng = random.Random(seed)
+    return tokenizer
+
+
+def annotated(folder: Path, rng: random.Random) -> list[dict[str, Any]]:
+    """The annotated questions of one epoch in random order; none of a sealed article."""
     rows: list[dict[str, Any]] = []
     for name, share in SHARES.items():
         some = list(records(folder / f"{name}.jsonl.gz"))
         away = sealed({r["title"] for r in some}) if name == "squad1-train" else set()
         rows += [r for r in some if r["title"] not in away and rng.random() < share]
     rng.shuffle(rows)
-    rows = rows[:most] if most else rows
-    found = contexts(rows, tokenizer)
-    near = Neighbours(list(found.values()))
-    made = [group for row in rows for group in groups_of(row, found[row["context"]], near, tokenizer, rng, edits)]
-    rng.shuffle(made)
-    return made
+    return rows
 
 
 @dataclass(slots=True)
@@ -238,6 +276,7 @@ class Batch:
     relevant: Tensor
     groups: Tensor
     has_span: Tensor
+    has_evidence: Tensor
     sentences: int
 
     def to(self, device: str) -> Batch:
@@ -274,9 +313,10 @@ def collate(some: list[Group]) -> Batch:
     numbers = [[next(counted) for _ in g.pairs] for g in some]
     most = max(map(len, numbers))
     groups = np.array([n + [-1] * (most - len(n)) for n in numbers], dtype=np.int64)
-    relevant = np.array([bool(p.evidence) for p in pairs], dtype=np.int64)
+    relevant = np.array([p.relevant for p in pairs], dtype=np.int64)
     has_span = np.array([g.has_span for g in some], dtype=np.float32)
-    arrays = (ids, types, mask, inside, owner, gold, evidence, relevant, groups, has_span)
+    has_evidence = np.array([g.has_evidence for g in some], dtype=np.float32)
+    arrays = (ids, types, mask, inside, owner, gold, evidence, relevant, groups, has_span, has_evidence)
     return Batch(*map(torch.from_numpy, arrays), sentences=count)
 
 

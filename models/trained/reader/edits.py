@@ -43,9 +43,12 @@ _FUNCTION = frozenset(
 )
 
 
-def edited(question: str, passage: str, answers: list[dict[str, Any]], rng: random.Random) -> str | None:
-    """The question with one part changed so that the passage no longer answers it; None if no edit fits."""
-    ways = [_number, _name, _opposite, _negation, _word]
+def edited(
+    question: str, passage: str, answers: list[dict[str, Any]], rng: random.Random, safe: bool = False
+) -> str | None:
+    """The question with one part changed so that the passage no longer answers it; None if no edit fits. `safe`: only
+    the ways after which hardly any question is still answered."""
+    ways = [_number, _name, _opposite] if safe else [_number, _name, _opposite, _negation, _word]
     order = sorted(ways, key=lambda way: rng.random() * (0.45 if way in (_negation, _word) else 1.0), reverse=True)
     taken = (question + " " + " ".join(a["text"] for a in answers)).lower()
     for way in order:
@@ -74,9 +77,25 @@ def _number(question: str, passage: str, taken: str, rng: random.Random) -> str 
 
 
 def _name(question: str, passage: str, taken: str, rng: random.Random) -> str | None:
+    """A name gives way to one of the passage, rather to one that comes after the same word or is as long."""
     found = list(_NAME.finditer(question))
-    others = [m for m in _NAME.findall(passage) if not any(w in taken for w in m.lower().split()) and len(m) > 3]
-    return _replace(question, rng.choice(found), rng.choice(others)) if found and others else None
+    others = [m for m in _NAME.finditer(passage) if len(m[0]) > 3 and not any(_stem(w) in taken for w in m[0].split())]
+    if not found or not others:
+        return None
+    match = rng.choice(found)
+    before, size = _before(question, match), len(match[0].split())
+    alike = [m for m in others if _before(passage, m) == before] or [m for m in others if len(m[0].split()) == size]
+    return _replace(question, match, rng.choice(alike or others)[0])
+
+
+def _stem(word: str) -> str:
+    """'Macs' and "Mac's" are no other name than 'Mac'."""
+    return word.lower().rstrip("s'’")[:6]
+
+
+def _before(text: str, match: re.Match[str]) -> str:
+    """The word before it."""
+    return next(iter(text[max(0, match.start() - 20) : match.start()].lower().split()[-1:]), "")
 
 
 def _opposite(question: str, passage: str, taken: str, rng: random.Random) -> str | None:

@@ -1,6 +1,9 @@
 """Turn a trained reader into the file that is shipped: ONNX, int8 weights, one hash.
 
-    python models/trained/reader/export.py runs/main [--into FOLDER] [--data FOLDER]
+    python models/trained/reader/export.py runs/main [--beside runs/other/model.pt --share 0.25] [--into FOLDER]
+
+With --beside, SHARE of every weight is the run's and the rest that of the file, which the run went on from: what a run
+learns and what it forgets do not fade alike (Wortsman et al., Robust fine-tuning, CVPR 2022).
 
 The graph is built node by node, as the embedder's (rag/embed/export.py, rag/embed/int8.py), with another beginning (two
 segments) and another end (the heads, in fp32). How large the inputs of each layer get is seen on the training's own
@@ -19,7 +22,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from data import Batch, collate, mix
+from data import Batch, collate
+from mix import mix
 from model import HEADS, HIDDEN, LAYERS, LONGEST
 from numpy.typing import NDArray
 from torch import Tensor
@@ -102,11 +106,19 @@ def store(folder: Path, model: bytes, facts: dict[str, object]) -> None:
     (folder / "reader.json").write_text(json.dumps(card, indent=1) + "\n", "utf-8")
 
 
-def main(run: Path, target: Path, data: Path) -> None:
+def between(state: dict[str, Tensor], other: dict[str, Tensor], share: float) -> dict[str, Tensor]:
+    """`share` of each weight from `state`, the rest from `other`."""
+    return {name: other[name].lerp(weight, share) for name, weight in state.items()}
+
+
+def main(run: Path, target: Path, data: Path, beside: Path | None = None, share: float = 1.0) -> None:
     """Write the fp32 form under the run and the shipped one into `target`."""
     facts = json.loads((run / "run.json").read_text("utf-8"))
-    examples = [collate([group]) for group in mix(data, options([]).tokenizer, seed=11, most=150)]
+    examples = [collate([group]) for group in mix(data, options([]).tokenizer, seed=11, most=2000)[:400]]
     state = torch.load(run / "model.pt", map_location="cpu", weights_only=True)
+    if beside is not None:
+        state = between(state, torch.load(beside, map_location="cpu", weights_only=True), share)
+        facts |= {"share": share, "beside": hashlib.sha256(beside.read_bytes()).hexdigest()}
     exact, small = exported(state, examples)
     store(run / "fp32", exact, facts)
     store(target, small, facts)
@@ -118,5 +130,8 @@ if __name__ == "__main__":
     parser.add_argument("run", type=Path, help="what train.py made, as runs/main")
     parser.add_argument("--into", type=Path, default=HERE, help="where reader.onnx and reader.json go")
     parser.add_argument("--data", type=Path, default=options([]).data, help="the data that it was trained on")
+    parser.add_argument("--beside", type=Path, help="another model.pt, whose weights have the rest of the share")
+    parser.add_argument("--share", type=float, default=1.0, help="of the run in each weight")
     given = parser.parse_args()
-    main(HERE / given.run, given.into, given.data)
+    beside = HERE / given.beside if given.beside is not None else None
+    main(HERE / given.run, given.into, given.data, beside, given.share)

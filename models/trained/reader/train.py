@@ -5,7 +5,8 @@
 
 The learning rate is a function of progress (the share of the time, or of the pairs, that is spent), so a run fits its
 budget exactly; Ctrl-C or a kill loses at most the minutes since the last checkpoint in runs/, and the same command goes
-on from there. At the end it writes runs/NAME/model.pt; `export.py` makes the shipped file of it.
+on from there. At the end it writes runs/NAME/model.pt, the running mean of the last weights, and last.pt,
+the last ones themselves; `export.py` makes the shipped file of the first.
 """
 
 from __future__ import annotations
@@ -31,11 +32,13 @@ if os.environ.get("MALLOC_TRIM_THRESHOLD_") is None and sys.platform == "linux" 
     os.execv(sys.executable, [sys.executable, *sys.argv])
 
 import torch
-from data import Batch, batches, mix
+from data import Batch, batches
+from mix import mix
 from model import LAYERS, Reader, group_nll, half, load_minilm, load_shipped, sentence_scores, span_scores
 from torch import Tensor
 
 HERE = Path(__file__).parent
+FADING = 0.995  # what is left of a weight in the running mean after one more update: some 200 updates count
 
 
 def losses(model: Reader, batch: Batch) -> tuple[Tensor, dict[str, float]]:
@@ -51,7 +54,7 @@ def losses(model: Reader, batch: Batch) -> tuple[Tensor, dict[str, float]]:
     relevance = pair[:, 1].float()
     answering = relevance.masked_fill(batch.relevant == 0, -1e4)
     span = (group_nll(spans.flatten(1).logsumexp(1), gold, batch.groups) * batch.has_span).mean()
-    sentence = group_nll(sentences.logsumexp(1), evidence, batch.groups).mean()
+    sentence = (group_nll(sentences.logsumexp(1), evidence, batch.groups) * batch.has_evidence).mean()
     passage = group_nll(relevance, answering, batch.groups).mean()
     parts = {"span": float(span.detach()), "evidence": float(sentence.detach()), "relevance": float(passage.detach())}
     return span + 0.5 * sentence + 0.5 * passage, parts
@@ -89,7 +92,9 @@ class Run:
         torch.manual_seed(options.seed)
         self.model = Reader()
         load_minilm(self.model, options.start)
-        if options.further is not None:
+        if options.further is not None and options.further.suffix == ".pt":
+            self.model.load_state_dict(torch.load(options.further, map_location="cpu", weights_only=True))
+        elif options.further is not None:
             load_shipped(self.model, options.further)
         self.model.words.weight.requires_grad_(False)  # word vectors stay as they are, and quantise well
         self.model.to(options.device)
@@ -97,6 +102,7 @@ class Run:
         self.free: SimpleQueue[Reader] = SimpleQueue()
         self.pool = ThreadPoolExecutor(options.workers)
         self.steps = optimiser(self.model, options.rate)
+        self.mean = {k: v.clone() for k, v in self.model.state_dict().items() if k != "words.weight"}
         self.seen, self.pairs, self.spent, self.epoch = 0, 0, 0.0, 0
         self.stop = False
         signal.signal(signal.SIGINT, self.halt)
@@ -111,6 +117,7 @@ class Run:
     def resume(self) -> None:
         state = torch.load(self.folder / "checkpoint.pt", map_location=self.options.device, weights_only=True)
         self.model.load_state_dict(state["model"])
+        self.mean = state["mean"]
         self.steps.load_state_dict(state["steps"])
         torch.set_rng_state(state["rng"].cpu())
         self.seen, self.pairs, self.spent, self.epoch = (state[k] for k in ("seen", "pairs", "spent", "epoch"))
@@ -118,7 +125,7 @@ class Run:
 
     def save(self) -> None:
         state = {"model": self.model.state_dict(), "steps": self.steps.state_dict(), "rng": torch.get_rng_state()}
-        state |= {"seen": self.seen, "pairs": self.pairs, "spent": self.spent, "epoch": self.epoch}
+        state |= {"mean": self.mean, "seen": self.seen, "pairs": self.pairs, "spent": self.spent, "epoch": self.epoch}
         torch.save(state, self.folder / "checkpoint.tmp")
         (self.folder / "checkpoint.tmp").replace(self.folder / "checkpoint.pt")
 
@@ -158,6 +165,8 @@ class Run:
                 copies[0].grad = sum(grads[1:], start=grads[0])
         torch.nn.utils.clip_grad_norm_(weights, 1.0)
         self.steps.step()
+        now = self.model.state_dict()
+        torch._foreach_lerp_(list(self.mean.values()), [now[k] for k in self.mean], 1 - FADING)
         return {k: sum(p[k] for p in parts) / len(parts) for k in parts[0]}
 
     def train(self) -> None:
@@ -166,12 +175,13 @@ class Run:
         while self.progress() < 1 and not self.stop:
             began = time.monotonic()
             examples = mix(self.options.data, self.options.tokenizer, self.options.seed + self.epoch,
-                           self.options.questions, self.options.edits)  # fmt: skip
+                           self.options.questions, self.options.edits, self.options.mined)  # fmt: skip
             print(f"epoch {self.epoch}: {len(examples)} groups in {time.monotonic() - began:.0f} s", flush=True)
             self.one_epoch(batches(examples, self.options.tokens, self.options.seed + self.epoch))
         self.save()
         if not self.stop:
-            torch.save(self.model.state_dict(), self.folder / "model.pt")
+            torch.save(self.model.state_dict() | self.mean, self.folder / "model.pt")
+            torch.save(self.model.state_dict(), self.folder / "last.pt")
             keep = ("minutes", "pairs", "questions", "tokens", "parts", "workers", "rate", "seed", "device", "edits")
             facts = {k: getattr(self.options, k) for k in keep}
             facts |= {"pairs_seen": self.pairs, "minutes_spent": round(self.spent / 60, 1)}
@@ -220,13 +230,14 @@ def options(given: Sequence[str] | None = None) -> argparse.Namespace:
     add("--workers", type=int, default=2, help="threads, each on a batch of its own (1 on a GPU)")
     add("--rate", type=float, default=1.5e-4, help="peak learning rate of the top layer")
     add("--edits", type=float, default=0.22, help="unanswerable questions made by an edit, per annotated question")
+    add("--mined", type=Path, help="hard negatives that mine.py wrote")
     add("--seed", type=int, default=1)
     add("--device", default="cpu")
     add("--name", default="main", help="folder under --runs")
     add("--runs", type=Path, default=HERE / "runs", help="where checkpoints and results go")
     add("--data", type=Path, default=HERE.parents[3] / "shared" / "data" / "reading")
     add("--start", type=Path, default=package / "model" / "model.safetensors")
-    add("--further", type=Path, help="go on from this shipped reader.onnx, where its checkpoint is gone")
+    add("--further", type=Path, help="go on from this model.pt, or from a shipped reader.onnx where that is gone")
     add("--tokenizer", type=Path, default=package / "model" / "tokenizer.json")
     return parser.parse_args(given)
 
