@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from rag.text import stem, terms, words
+from rag.text import stems, terms
 from rag.types import Span
 
 _NAMED = re.compile(r"(?:^|; )([^:;|]{1,80}): ([^;]+)")
@@ -27,11 +27,14 @@ def asked(question: str, row: str, heading: str) -> Span | None:
     ...     "Device: Phone; Cycle: 3 years; Budget: 700 EUR")
     '700 EUR'
     """
-    wanted, every = set(terms(question)), _stems(question)
+    cells = list(_cells(row, heading))
+    if not cells:  # most sentences are no rows
+        return None
+    wanted, every = set(terms(question)), stems(question)
     named = []
-    for name, value in _cells(row, heading):
+    for name, value in cells:
         column, said = set(terms(name)), set(terms(value.of(row)))
-        met = column & wanted if column else (column := _stems(name)) & every  # 'What to do' has no telling word
+        met = column & wanted if column else (column := stems(name)) & every  # 'What to do' has no telling word
         if column and said and not said <= wanted and len(met) >= _HALF * len(column):
             named.append((len(met) / len(column), len(met), value))
     named.sort(key=lambda found: found[:2], reverse=True)
@@ -49,14 +52,10 @@ def looked_up(question: str, row: str, heading: str, cell: Span) -> bool:
     [True, False]
     """
     cells = list(_cells(row, heading))
-    keys = {s for _, value in cells if value != cell for s in _stems(value.of(row))}
-    over = _stems(heading).union(*(_stems(name) for name, _ in cells))
+    keys = {s for _, value in cells if value != cell for s in stems(value.of(row))}
+    over = stems(heading).union(*(stems(name) for name, _ in cells))
     telling = set(terms(question)) - _HOW
     return bool(keys & telling) and telling <= keys | over
-
-
-def _stems(text: str) -> set[str]:
-    return {stem(s.of(text)) for s in words(text)}
 
 
 def _cells(row: str, heading: str) -> Iterator[tuple[str, Span]]:

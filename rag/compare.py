@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from rag.judge.lexicon import LIGHT, MONTHS
 from rag.judge.statement import Statement, state
-from rag.text import stem, terms, words
+from rag.text import stem, stems, terms
 from rag.types import Evidence, Kind
 from rag.values import Name, Value, contrary, equal, short_of
 
@@ -109,7 +109,7 @@ def _apart(kind: Kind, question: str, one: Voice, two: Voice) -> bool:
 
 def _names(voice: Voice, name: Name) -> bool:
     """True if the passage of `voice` has a word of `name`."""
-    return bool(name.stems & _stems(voice.evidence.hit.passage.text))
+    return bool(name.stems & stems(voice.evidence.hit.passage.text))
 
 
 def _exchanged(one: Voice, two: Voice) -> bool:
@@ -141,8 +141,8 @@ def _beside(asked: set[str], one: Voice, two: Voice) -> bool:
     """True if `one` narrows what it says in a way that `two` does not: by a year, a name, a word such as 'each'."""
     e, passage = one.evidence, two.evidence.hit.passage
     said, other = (state(" ".join(v.evidence.text.split())) for v in (one, two))
-    answer = _stems(short_of(e))
-    around = asked | _stems(f"{passage.text} {passage.heading} {passage.source.title}")
+    answer = stems(short_of(e))
+    around = asked | stems(f"{passage.text} {passage.heading} {passage.source.title}")
     years = {said.stems[at] for at, t in enumerate(said.texts) if re.fullmatch(r"1\d{3}|20\d{2}", t)}
     months = {said.stems[at] for at, f in enumerate(said.folds) if f in MONTHS and said.texts[at][0].isupper()}
     if (_narrowing(said) | years | months) - around - answer - _since(said):
@@ -178,7 +178,3 @@ def _alike(one: Evidence, two: Evidence, share: float) -> bool:
     first, second = set(terms(one.hit.passage.text)), set(terms(two.hit.passage.text))
     least = min(len(first), len(second))
     return first == second if least < _FEW else len(first & second) >= share * least
-
-
-def _stems(text: str) -> set[str]:
-    return {stem(s.of(text)) for s in words(text)}

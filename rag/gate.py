@@ -16,7 +16,7 @@ from pathlib import Path
 
 from rag.errors import ModelDamaged, ModelMissing
 from rag.read import Reading
-from rag.text import fold, stem, terms, words
+from rag.text import fold, stem, stems, terms, words
 from rag.types import Outcome
 
 _CLIP = 12.0  # logits beyond this say no more
@@ -104,7 +104,7 @@ def _share_of_names(question: str, text: str) -> float:
     wanted = names(question)
     if not wanted:
         return 1.0
-    held = {fold(s.of(text)) for s in words(text)} | {stem(s.of(text)) for s in words(text)}
+    held = {fold(s.of(text)) for s in words(text)} | stems(text)
     return sum(fold(n) in held or stem(n) in held for n in wanted) / len(wanted)
 
 

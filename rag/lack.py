@@ -24,7 +24,7 @@ from rag.judge.checks import compare
 from rag.judge.lexicon import EMPTY, LIGHT, MONTHS, OTHER, VERBS
 from rag.judge.statement import Statement, state
 from rag.kinds import kind_of
-from rag.text import STOPWORDS, fold, stem, words
+from rag.text import STOPWORDS, fold, stem, stems, words
 from rag.types import Evidence, Hit, Kind
 
 
@@ -58,7 +58,7 @@ _COST = {"code": 4.0, "number": 2.0, "month": 2.0}
 
 def absent(question: str, hits: Sequence[Hit]) -> list[str]:
     """The telling words of the question, as written, that no hit has in its text, heading or title."""
-    held = {stem(s.of(text)) for text in (_whole(hit, " ") for hit in hits) for s in words(text)}
+    held = set[str]().union(*(stems(_whole(hit, " ")) for hit in hits))
     asked = dict.fromkeys(s.of(question) for s in words(question))
     return [w for w in asked if telling(w) and stem(w) not in held]
 

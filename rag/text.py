@@ -161,6 +161,11 @@ def _stemmer():  # type: ignore[no-untyped-def]  # snowballstemmer has no types
     return snowballstemmer.stemmer("english")
 
 
+def stems(text: str) -> set[str]:
+    """The stems of all words, those that say little too."""
+    return {stem(s.of(text)) for s in words(text)}
+
+
 def terms(text: str) -> list[str]:
     """The stems of the words that carry meaning, in order, repeats kept.
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from rag.judge.lexicon import LINKS, MONTHS, TITLES
 from rag.judge.statement import Statement, state
-from rag.text import fold, stem, words
+from rag.text import fold, stem, stems, words
 from rag.types import Evidence, Kind
 
 _ROUND = 0.02  # share by which two numbers may differ by rounding alone
@@ -65,7 +65,7 @@ def value_of(kind: Kind, e: Evidence) -> Value | None:
         return _date(short)
     if kind is Kind.NUMBER:
         return _number(short, state(" ".join(e.text.split())))
-    return _name(short) or frozenset(stem(s.of(short)) for s in words(short)) - _ARTICLES or None
+    return _name(short) or frozenset(stems(short)) - _ARTICLES or None
 
 
 def _number(short: str, said: Statement) -> Number | None:

@@ -47,8 +47,8 @@ def ranked(
     """Every sentence of the hits as evidence, best first, each thing said once; support is the reader's logit through
     the logistic, so in [0, 1]. A short answer is marked in the first one, and in others where the reader thinks nearly
     as much of it as of the best; in the row of a table, the cell whose column `question` names, and the only row that
-    it names besides is what it looks for. `held_against`: the
-    log-odds that the first few lose for what speaks against them, in their support too."""
+    it names besides is what it looks for. `held_against`: the log-odds that the first few lose for what speaks against
+    them, in their support too."""
     found = [one for hit, reading in zip(hits, readings, strict=True) for one in _weighed(hit, reading, question)]
     if len({one.evidence.text for one in found if one.looked_up}) == 1:
         found = [one.less(-_LOOKED_UP * one.looked_up) for one in found]

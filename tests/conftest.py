@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -38,3 +38,20 @@ def quoting(seeds: Path) -> Iterator[rag.Assistant]:
     """An assistant over the seeds that answers with quotes alone."""
     with rag.open(documents=seeds, llm_model="none") as assistant:
         yield assistant
+
+
+@pytest.fixture
+def unreadable(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Makes every folder of this name one that may not be read, as it is for a person who is not root."""
+
+    def close(name: str) -> None:
+        real = os.scandir
+
+        def scandir(path: str) -> object:
+            if Path(path).name == name:
+                raise PermissionError(13, "Permission denied", path)
+            return real(path)
+
+        monkeypatch.setattr(os, "scandir", scandir)
+
+    return close

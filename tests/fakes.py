@@ -16,7 +16,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import socket
 import subprocess
 import sys
 import time
@@ -24,6 +23,8 @@ import urllib.request
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
+
+from rag.evals.processes import free_port
 
 
 def application() -> Any:
@@ -143,9 +144,7 @@ class Server:
 @contextlib.contextmanager
 def serving() -> Iterator[Server]:
     """A server process of our own on a free port of this machine, ended with the block."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     process = subprocess.Popen([sys.executable, "-P", str(Path(__file__).resolve()), str(port)])
     try:
         server = Server(port, process)

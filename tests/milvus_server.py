@@ -19,16 +19,10 @@ from typing import Any
 
 import pytest
 
+from rag.evals.processes import free_port
 from rag.index import Milvus
 
 PEERS = 2380  # a port that the standalone server takes besides: one such server a machine
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-        return port
 
 
 class Server:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -103,18 +103,11 @@ def test_mirror_removes_what_is_gone_and_nothing_outside_the_folder(
 
 
 def test_what_is_passed_over_is_told_and_a_folder_that_cannot_be_read_is_refused(
-    index: Index, embedder: Counting, folder: Path, monkeypatch: pytest.MonkeyPatch
+    index: Index, embedder: Counting, folder: Path, unreadable: Callable[[str], None]
 ) -> None:
     (folder / "old.doc").write_bytes(b"\xd0\xcf\x11\xe0")
     (folder / "closed").mkdir()
-    real = os.scandir
-
-    def scandir(path: str) -> object:
-        if Path(path).name == "closed":
-            raise PermissionError(13, "Permission denied", path)
-        return real(path)
-
-    monkeypatch.setattr(os, "scandir", scandir)
+    unreadable("closed")
     report = Adder(index, embedder, 64).add([folder])
     assert len(report.added) == 2
     assert report.notes == ((folder.as_uri(), "passed over, because nothing reads them: 1 .doc"),)

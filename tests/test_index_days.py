@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -75,19 +74,6 @@ def test_other_documents_keep_the_day_of_their_own(folder: Path) -> None:
         assert titles == {"box", "d0", "d1", "d2"}
         index.note(several(1)[0][0].source.id, dated="1999-01-01")
         assert len(index.lexical("paper0", 9, Filter(until="2000"))) == 1
-
-
-def test_days_go_with_their_mailbox_and_come_with_its_next_version(folder: Path) -> None:
-    with Index.open(folder, **MAKER) as index:
-        document, passages, vectors = mailbox()
-        moved = replace(document, marks=tuple(replace(m, date="2016-06-06") for m in document.marks))
-        index.put(moved, passages, vectors)
-        assert found(index, Filter(until="2016")) == {0, 1, 2, 3, 4}
-        assert found(index, Filter(since="2019", until="2024")) == set()
-        assert index.document(document.source.id) == moved
-        index.remove(document.source.id)
-        assert index.lexical("message", 9, Filter(until="2016")) == []
-        assert index.check().ok
 
 
 @pytest.mark.parametrize("damage", [

@@ -6,7 +6,6 @@ import http.server
 import logging
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -19,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from rag.errors import ModelDied, ModelError
+from rag.evals.processes import free_port
 from rag.llm.llama import LlamaLLM
 from rag.llm.openai import OpenAILLM
 from rag.models import Models
@@ -46,13 +46,6 @@ class Running:
     def _cpu_s(self) -> float:
         fields = Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @pytest.fixture(scope="module")

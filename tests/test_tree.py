@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -109,15 +109,8 @@ def test_what_nobody_reads_is_counted_by_its_ending_unless_it_is_excluded(folder
     assert tree.others == {".doc": 2, "without an ending": 1, "links": 2}
 
 
-def test_a_folder_that_may_not_be_read_is_told(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = os.scandir
-
-    def scandir(path: str) -> object:
-        if Path(path).name == "deep":
-            raise PermissionError(13, "Permission denied", path)
-        return real(path)
-
-    monkeypatch.setattr(os, "scandir", scandir)
+def test_a_folder_that_may_not_be_read_is_told(folder: Path, unreadable: Callable[[str], None]) -> None:
+    unreadable("deep")
     tree = Tree(folder, SUFFIXES)
     assert "notes/drafts.txt" in {path.relative_to(folder).as_posix() for path in tree.files()}
     assert [error.filename for error in tree.closed] == [str(folder / "notes" / "deep")]

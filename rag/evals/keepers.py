@@ -15,7 +15,6 @@ import argparse
 import json
 import os
 import platform
-import socket
 import subprocess
 import sys
 import time
@@ -29,6 +28,7 @@ import numpy as np
 
 from rag.config import RetrieveConfig
 from rag.evals.grown import Base, grown
+from rag.evals.processes import free_port
 from rag.evals.scale import FILTERS, MODEL, Asked, Known, each, prepare
 from rag.evals.scoring import percentile
 from rag.filters import Filter
@@ -97,9 +97,7 @@ def same(found: list[list[str]], wanted: list[list[str]]) -> float:
 @contextmanager
 def lite(folder: Path) -> Iterator[Milvus]:
     """Milvus Lite as a server on 127.0.0.1, with its files in this folder."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     folder.mkdir(parents=True, exist_ok=True)
     where = ["--data-dir", str(folder), "--host", "127.0.0.1", "--port", str(port)]
     with (folder.parent / "lite.log").open("ab") as log:

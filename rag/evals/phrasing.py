@@ -22,7 +22,7 @@ from rag.evals.scoring import holds
 from rag.judge import RuleJudge
 from rag.kinds import kind_of
 from rag.lack import telling
-from rag.text import stem, terms, words
+from rag.text import stem, stems, terms, words
 from rag.types import Kind, Message
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def accepted(text: str, sentence: str, answer: str) -> bool:
     asks = _WORD.search(text)
     if asks is None or len(set(terms(text))) < 3 or not _fits(kind_of(text), answer):
         return False
-    about = {stem(s.of(_around(sentence, answer))) for s in words(_around(sentence, answer))}
+    about = stems(_around(sentence, answer))
     if any(telling(w) and stem(w) not in about for s in words(text) if (w := s.of(text))):
         return False  # the judge forgives a word of many, and does not ask what belongs together
     claim = f"{text[: asks.start()]}{answer}{text[asks.end() :]}".rstrip("? ") + "."

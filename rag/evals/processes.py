@@ -1,9 +1,11 @@
-"""A process and all that it started, seen from outside, on Linux: memory, open files, whether the model works."""
+"""A process and all that it started, seen from outside, on Linux: memory, open files, whether the model works. And a
+port for one that listens."""
 
 from __future__ import annotations
 
 import os
 import re
+import socket
 import time
 from collections.abc import Iterable
 from contextlib import suppress
@@ -11,6 +13,14 @@ from pathlib import Path
 
 LOOK_S, QUIET_S, PATIENCE_S = 0.02, 0.4, 30.0
 WORKER = b"rag.llm.worker"
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 that nothing listens on at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
 
 
 def tree(pid: int) -> set[int]:

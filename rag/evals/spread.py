@@ -22,7 +22,6 @@ import json
 import os
 import pickle
 import queue
-import socket
 import subprocess
 import sys
 import tempfile
@@ -34,6 +33,7 @@ from typing import Any
 
 from rag.add import Adder, Crew
 from rag.evals.datasets import load
+from rag.evals.processes import free_port
 from rag.files import safe_name
 from rag.index import Index
 from rag.models import Models
@@ -141,9 +141,7 @@ def _busy() -> float:
 @contextmanager
 def dask(workers: int) -> Iterator[tuple[str, list[int]]]:
     """A scheduler and so many worker processes with one thread each, on 127.0.0.1; its address, their process ids."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     address = f"tcp://127.0.0.1:{port}"
     running: list[subprocess.Popen[bytes]] = []
 

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from rag.judge.align import Alignment
 from rag.judge.lexicon import ALIASES, FORMS, LIGHT, LINKS, MONTHS, OTHER, TITLES
 from rag.judge.measures import (
-    Places,
     clock,
     counted,
     dated,
@@ -32,7 +31,7 @@ from rag.judge.numbers import Number
 from rag.judge.parts import conditioned, mixed, reversed_
 from rag.judge.roles import acted, astray, bracketed, capitals, crossed, swapped, turned
 from rag.judge.shifts import modals, parted, shifts
-from rag.judge.statement import Name, Statement, Unit
+from rag.judge.statement import Name, Places, Statement, Unit
 
 _YEAR = re.compile(r"1\d{3}|20\d{2}")
 
@@ -131,7 +130,7 @@ def _measures(
     yield "joined by", joined(claim, quote, places)
 
 
-def _roles(claim: Statement, quote: Statement, places: Sequence[tuple[int, ...]]) -> Iterator[str]:
+def _roles(claim: Statement, quote: Statement, places: Places) -> Iterator[str]:
     for rule in (turned, crossed, acted, bracketed):
         yield from rule(claim, quote, places)
 
@@ -170,7 +169,7 @@ def _failure(kind: str, says: str) -> Failure:
 # --- numbers and dates
 
 
-def _numbers(claim: Statement, quote: Statement, places: Sequence[tuple[int, ...]]) -> Iterator[Failure]:
+def _numbers(claim: Statement, quote: Statement, places: Places) -> Iterator[Failure]:
     for number in claim.numbers:
         same = [n for n in quote.numbers if _equal(number, n)]
         if not same:
@@ -215,7 +214,7 @@ def _unit_fits(claimed: Number, quoted: Number) -> bool:
 
 
 def _context(
-    number: Number, same: Sequence[Number], claim: Statement, quote: Statement, places: Sequence[tuple[int, ...]]
+    number: Number, same: Sequence[Number], claim: Statement, quote: Statement, places: Places
 ) -> Iterator[Failure]:
     """What stands around an equal number: its unit, what is counted, its bound."""
     if number.unit and not any(n.unit for n in same) and not any(n.unit == number.unit for n in quote.numbers):
@@ -256,7 +255,7 @@ def _dates(claim: Statement, quote: Statement) -> Iterator[Failure]:
 _PARTING = frozenset({"of", "the", "and", "&"})
 
 
-def _names(claim: Statement, quote: Statement, places: Sequence[tuple[int, ...]]) -> Iterator[Failure]:
+def _names(claim: Statement, quote: Statement, places: Places) -> Iterator[Failure]:
     for name in claim.names:
         missing = [at for at in capitals(claim, name) if not places[at] and not _by_initials(claim, at, quote)]
         if missing and not _shortened(claim, name, quote):
@@ -285,7 +284,7 @@ def _shortened(claim: Statement, name: Name, quote: Statement) -> bool:
     )
 
 
-def _together(claim: Statement, name: Name, quote: Statement, places: Sequence[tuple[int, ...]]) -> bool:
+def _together(claim: Statement, name: Name, quote: Statement, places: Places) -> bool:
     """True if the parts of a name stand side by side in the quote too, in any order, what is in brackets left out;
     titles may stand elsewhere. 'of' and a possessive part a name, 'bin' and 'van' do not."""
     for one, two in itertools.pairwise(capitals(claim, name)):
@@ -321,7 +320,7 @@ def _negation(pair: Alignment) -> Iterator[Failure]:
             return
 
 
-def _opposites(claim: Statement, quote: Statement, places: Sequence[tuple[int, ...]]) -> Iterator[Failure]:
+def _opposites(claim: Statement, quote: Statement, places: Places) -> Iterator[Failure]:
     for at, f in enumerate(claim.folds):
         if f in OTHER and f not in quote.folds and not (places[at] and claim.content[at]):
             for other in sorted(OTHER[f]):

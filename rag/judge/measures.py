@@ -18,9 +18,8 @@ from collections.abc import Collection, Iterator, Sequence
 
 from rag.judge.lexicon import MONTHS
 from rag.judge.numbers import Number
-from rag.judge.statement import Statement
+from rag.judge.statement import Places, Statement
 
-Places = Sequence[tuple[int, ...]]
 _CLOCK = re.compile(r"(?<![\d:.])(\d{1,2})[:.](\d{2})(?![\d:]|\.\d)(?=\s*(?:[ap]\.?m\b|[^\w%]|$|\s))")
 _YEAR = re.compile(r"1\d{3}|20\d{2}")
 _SHARES = frozenset("some most many few several all half none one two three each part".split())
@@ -65,18 +64,7 @@ def _behind(said: Statement, number: Number) -> int | None:
     for at in range(number.last + 1, min(number.last + 3, len(said.folds))):
         if said.content[at]:
             return at
-        if not said.folds[at].isalpha() or said.folds[at] in (
-            "to",
-            "in",
-            "and",
-            "by",
-            "as",
-            "of",
-            "on",
-            "at",
-            "for",
-            "or",
-        ):
+        if not said.folds[at].isalpha() or said.folds[at] in _BETWEEN:
             return None
     return None
 
@@ -229,8 +217,8 @@ def placed(claim: Statement, quote: Statement, places: Places) -> Iterator[str]:
         if be < 1 or claim.folds[be] not in _BE or not places[at] or not claim.content[at]:
             continue
         own = [n for n in quote.names if any(n.first <= p <= n.last for p in places[name.last])]
-        if own and all(_joint(quote, n.first) in _WHERE for n in own):
-            yield f"the quotes have '{_joint(quote, own[0].first)} {quote.named(own[0])}', and do not say it is that"
+        if own and all(quote.joint(n.first) in _WHERE for n in own):
+            yield f"the quotes have '{quote.joint(own[0].first)} {quote.named(own[0])}', and do not say it is that"
 
 
 def _joined(quote: Statement, one: int, two: int) -> bool:
@@ -256,21 +244,11 @@ _TURNED = {
 def joined(claim: Statement, quote: Statement, places: Places) -> Iterator[str]:
     """A preposition that is the opposite of the one that its word has in the quote."""
     for at, own in enumerate(places):
-        mine, theirs = _joint(claim, at), {_joint(quote, p) for p in own}
-        pronoun = any(
-            f == mine and g in _MEANT for f, g in itertools.pairwise(quote.folds)
-        )  # 'before the war; after it'
+        mine, theirs = claim.joint(at), {quote.joint(p) for p in own}
+        pronoun = any(f == mine and g in _MEANT for f, g in itertools.pairwise(quote.folds))  # 'the war; after it'
         way = mine in ("from", "to") and mine not in quote.folds
         if mine in _TURNED and theirs == {_TURNED[mine]} and not (pronoun or way):
             yield f"the quotes say '{_TURNED[mine]} {claim.texts[at]}', the claim '{mine}'"
-
-
-def _joint(said: Statement, at: int) -> str:
-    """The word before a token, articles left out."""
-    at -= 1
-    while at > 0 and said.folds[at] in _LOOSE - {"of"}:
-        at -= 1
-    return said.folds[at] if at >= 0 else ""
 
 
 _OWNER = re.compile(r"['’]s?$")

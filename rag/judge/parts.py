@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 from rag.judge.lexicon import AUXILIARIES, FORMS, MODALS, MONTHS, VERBS
 from rag.judge.numbers import Number
-from rag.judge.statement import Statement, keys
+from rag.judge.statement import Places, Statement, keys
 
 _CUTS = frozenset(
     ", ; : . but and or while whereas although though which who that when where before after if unless".split()
@@ -31,7 +31,6 @@ _CONDITIONS = frozenset({"if", "unless", "whether"})
 _OPEN = frozenset("if unless whether when would could may might can should provided".split())
 _BE = frozenset("is are was were be been being am".split())
 _HELPING = _BE | frozenset("has have had do does did".split())
-Places = Sequence[tuple[int, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,17 +106,24 @@ def mixed(claim: Statement, quote: Statement, places: Places) -> Iterator[str]:
     """What a part of the claim says with its verb, and no part of the quote does: a name, a number, a month in whose
     place that part of the quote has another, or what stands right behind the verb. `places`: of each token of the claim
     in the quote."""
-    for part in parts_of(claim):
-        verb = next((at for at in range(part.verb, part.end) if _telling(claim, at) and places[at]), None)
-        theirs = [] if verb is None else parts_of(quote, _told(claim, verb, quote, places))
-        if verb is None or len(theirs) < 2:
-            continue
+    for part, verb in _said_with(claim, places):
         told = _told(claim, verb, quote, places)
-        homes = [n for n, p in enumerate(theirs) if any(p.has(at) for at in told)]
-        faults = [_fault(part, verb, claim, quote, theirs, n, places) for n in homes]
+        theirs = parts_of(quote, told)
+        if len(theirs) < 2:
+            continue
+        firsts = (next((at for at in told if p.has(at)), None) for p in theirs)
+        faults = [_fault(part, verb, claim, quote, theirs, at, places) for at in firsts if at is not None]
         if faults and None not in faults:
             yield f"no part of the quotes says '{faults[0]}' with '{claim.texts[verb]}'"
             return
+
+
+def _said_with(claim: Statement, places: Places) -> Iterator[tuple[Part, int]]:
+    """The parts of the claim that have a telling verb which the quote has, too, each with the first such verb."""
+    for part in parts_of(claim):
+        verb = next((at for at in range(part.verb, part.end) if _telling(claim, at) and places[at]), None)
+        if verb is not None:
+            yield part, verb
 
 
 def _told(claim: Statement, verb: int, quote: Statement, places: Places) -> list[int]:
@@ -128,12 +134,12 @@ def _told(claim: Statement, verb: int, quote: Statement, places: Places) -> list
 
 
 def _fault(
-    part: Part, verb: int, claim: Statement, quote: Statement, theirs: Sequence[Part], home: int, places: Places
+    part: Part, verb: int, claim: Statement, quote: Statement, theirs: Sequence[Part], there: int, places: Places
 ) -> str | None:
-    """The first word of a part of the claim that stands elsewhere in the quote, with another in its place here."""
+    """The first word of a part of the claim that stands elsewhere in the quote, with another in its place here, where
+    the quote has the verb: in the part with the token `there`."""
+    home = next(n for n, p in enumerate(theirs) if p.has(there))
     here = theirs[home]
-    told = _told(claim, verb, quote, places)
-    there = next(p for p in told if here.has(p))
     said = {p for own in places for p in own}
     slots = _slots(claim, part, verb), _slots(quote, here, there)
     if _done(claim, verb) != _passive(quote, there):
@@ -141,7 +147,7 @@ def _fault(
     displaced = _displaced(slots, claim, quote, here, places)
     for at in range(part.start, part.end):
         own = _found(claim, at, quote, places) if at != verb else ()
-        if not own or (at != displaced and _stands(own, at < verb, _joint(claim, at), quote, theirs, home)):
+        if not own or (at != displaced and _stands(own, at < verb, claim.joint(at), quote, theirs, home)):
             continue
         number = _number(claim, at)
         if number is not None:
@@ -156,9 +162,7 @@ def _fault(
             rival = any(not said & set(range(n.first, n.last + 1)) for n in names)
         else:
             rival = any(at == a and b is not None and b not in said for a, b in zip(*slots, strict=True))
-        same = [
-            v for v in places[verb] if quote.folds[v] == quote.folds[there]
-        ]  # 'was founded by A, B was founded by C'
+        same = [v for v in places[verb] if quote.folds[v] == quote.folds[there]]  # 'was founded by A, B was by C'
         again = [other for other in theirs if other is not here and any(other.has(v) for v in same)]
         if rival or at == displaced or any(other.has(p) for other in again for p in own):
             return claim.texts[at]
@@ -207,7 +211,7 @@ def _stands(there: Sequence[int], ahead: bool, joint: str, quote: Statement, par
     if any(part.has(p) or p < parts[0].lead for p in there):
         return True
     pronouns = [p for p in range(part.start, part.end) if quote.folds[p] in _PRONOUNS]
-    meant = any({_joint(quote, p), joint} & _TIMES == {joint} & _TIMES for p in pronouns)
+    meant = any({quote.joint(p), joint} & _TIMES == {joint} & _TIMES for p in pronouns)
     if any(p < part.start for p in there) and (meant or (ahead and not part.subject)):
         return True
     behind = range(part.verb + 1, part.end)
@@ -215,21 +219,12 @@ def _stands(there: Sequence[int], ahead: bool, joint: str, quote: Statement, par
     return shared and home + 1 < len(parts) and any(parts[home + 1].has(p) for p in there)
 
 
-def _joint(said: Statement, at: int) -> str:
-    """The word before a token, articles left out."""
-    at -= 1
-    while at > 0 and said.folds[at] in ("a", "an", "the"):
-        at -= 1
-    return said.folds[at] if at >= 0 else ""
-
-
 def reversed_(claim: Statement, quote: Statement, places: Places) -> Iterator[str]:
     """'The closure caused flooding' of 'flooding caused the closure': all that stands before a verb stands behind it in
     the quote, and the other way round."""
-    for part in parts_of(claim):
-        verb = next((at for at in range(part.verb, part.end) if _telling(claim, at) and places[at]), None)
-        told = [] if verb is None else _told(claim, verb, quote, places)
-        if verb is None or len(told) != 1 or len(places[verb]) != 1:
+    for part, verb in _said_with(claim, places):
+        told = _told(claim, verb, quote, places)
+        if len(told) != 1 or len(places[verb]) != 1:
             continue
         there = told[0]
         home = next((p for p in parts_of(quote, (there,)) if p.has(there)), None)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 
-from rag.judge.statement import Name, Statement, keys
+from rag.judge.statement import Name, Places, Statement, keys
 
 _PLACED = frozenset("in of from at near for by against under with to".split())
 _ARTICLES = frozenset({"the", "a", "an"})
@@ -18,8 +18,6 @@ _BEFORE_VERB = frozenset("did does has have had will would also then later first
 _NEAR = 3  # tokens between a word and the preposition that hangs on it
 _REACH = 5  # tokens before a preposition among which it has its word
 _AGENTS = 14  # tokens after a 'by' that may still name who did it
-
-Places = Sequence[tuple[int, ...]]
 
 
 def capitals(claim: Statement, name: Name) -> list[int]:

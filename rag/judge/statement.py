@@ -36,6 +36,7 @@ _TOKEN = re.compile(
     r"|[^\W_]+(?:['’][^\W\d_]+)*"
     r"|[^\w\s]"
 )
+_ARTICLES = frozenset({"a", "an", "the"})
 _CLAUSE_MARKS = frozenset(",;:.!?()[]—–…")
 _BETWEEN = frozenset(", and or & the a an both either".split())  # joins the parts of a list
 _LOOSE = frozenset("a an the $ € £ ¥ ₹ \" “ ” ‘ ’ ' approximately about around nearly almost roughly some over".split())
@@ -44,6 +45,10 @@ _CLAUSE_WORDS = frozenset(
 )
 _SCOPE = 7  # tokens over which a modal looks for its verb
 _DENIED = 3  # content words that a negation can govern
+
+
+Places = Sequence[tuple[int, ...]]
+"""Of each token of a claim, the tokens of the quote that are the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +115,13 @@ class Statement:
     def said(self, unit: Unit) -> str:
         """The unit as written."""
         return " ".join(self.texts[unit.first : unit.last + 1])
+
+    def joint(self, at: int) -> str:
+        """The word before a token, articles left out; '' for none."""
+        at -= 1
+        while at > 0 and self.folds[at] in _ARTICLES:
+            at -= 1
+        return self.folds[at] if at >= 0 else ""
 
 
 @lru_cache(maxsize=4096)

@@ -19,7 +19,6 @@ import contextlib
 import json
 import os
 import platform
-import socket
 import subprocess
 import sys
 import tempfile
@@ -30,6 +29,7 @@ from pathlib import Path
 from typing import Any
 
 import rag
+from rag.evals.processes import free_port
 from rag.evals.scoring import percentile
 from rag.evals.seeds import ROOT, questions
 from tests.browser.desk import Desk
@@ -104,9 +104,7 @@ class Figure:
 @contextlib.contextmanager
 def chat(index: Path) -> Iterator[tuple[str, float, float]]:
     """`rag chat` in a process of its own: its address, when its line came (Unix time), and how long that took."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "rag", "chat", "--index", str(index), "--port", str(port)]
     began = time.time()
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)

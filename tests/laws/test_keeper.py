@@ -192,6 +192,7 @@ def test_a_filter_by_date_goes_by_the_day_of_each_message(index: Index) -> None:
     assert index.document(document.source.id) == later
     index.remove(document.source.id)
     assert index.lexical("message", 9, Filter(until="2016")) == []
+    assert index.check().ok
 
 
 def test_idf_is_the_formula(index: Index) -> None:

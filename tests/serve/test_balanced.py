@@ -24,19 +24,13 @@ import pytest
 from certificates import certificates
 
 import rag
+from rag.evals.processes import free_port
 from tests.serve.conftest import TREES
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(os.name != "posix", reason="a server is killed by a signal")]
 SHIPPED = Path(rag.__file__).parent / "deploy"
 TOKEN = {"Authorization": "Bearer s3cret"}
 NAMES = ("web1", "web2")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class Server:

@@ -15,15 +15,14 @@ from typing import Any
 from spread import folders
 
 import rag
+from rag.evals.processes import free_port
 
 
 class Dask:
     """A scheduler and its workers, each a process with a log; nothing listens but on 127.0.0.1."""
 
     def __init__(self, folder: Path, tls: Mapping[str, Path] | None = None, **settings: str) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         self.address = f"{'tls' if tls else 'tcp'}://127.0.0.1:{self.port}"
         files = [
             f"--tls-{name}-file={path}" if name == "ca" else f"--tls-{name}={path}"
